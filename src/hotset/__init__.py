@@ -1,0 +1,98 @@
+"""hotset keeps your hot set close, and never serves what you have invalidated.
+
+    from hotset import Cache
+
+    cache = Cache(ttl="10m")
+
+    @cache.cached("user:{user_id}")
+    def load_user(user_id: int) -> User: ...
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hotset.aio import AsyncCache
+    from hotset.cache import Cache
+    from hotset.config.tiers import Memory, Null
+    from hotset.core.load import Load, loading
+    from hotset.entry.lookup import Explanation, Hit, Miss
+    from hotset.errors import (
+        CodecError,
+        ConfigError,
+        HotsetError,
+        KeyRejected,
+        LoadTimeout,
+        NotFound,
+        StoreError,
+        StoreRefused,
+        StoreTimeout,
+        StoreUnavailable,
+        WouldDeadlock,
+    )
+    from hotset.events import Event
+    from hotset.family import AsyncFamily, Family
+    from hotset.stats import Stats, Status
+
+__version__ = "0.1.0"
+
+_ROOMS = {
+    "aio": ("AsyncCache",),
+    "cache": ("Cache",),
+    "config.tiers": ("Memory", "Null"),
+    "core.load": ("Load", "loading"),
+    "entry.lookup": ("Explanation", "Hit", "Miss"),
+    "errors": (
+        *("CodecError", "ConfigError", "HotsetError", "KeyRejected", "LoadTimeout", "NotFound", "StoreError"),
+        *("StoreRefused", "StoreTimeout", "StoreUnavailable", "WouldDeadlock"),
+    ),
+    "events": ("Event",),
+    "family": ("AsyncFamily", "Family"),
+    "stats": ("Stats", "Status"),
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = [
+    "AsyncCache",
+    "AsyncFamily",
+    "Cache",
+    "CodecError",
+    "ConfigError",
+    "Event",
+    "Explanation",
+    "Family",
+    "Hit",
+    "HotsetError",
+    "KeyRejected",
+    "Load",
+    "LoadTimeout",
+    "Memory",
+    "Miss",
+    "NotFound",
+    "Null",
+    "Stats",
+    "Status",
+    "StoreError",
+    "StoreRefused",
+    "StoreTimeout",
+    "StoreUnavailable",
+    "WouldDeadlock",
+    "__version__",
+    "loading",
+]
+
+
+def __getattr__(name: str) -> object:
+    room = _ROOM_OF.get(name)
+    if room is None:
+        raise AttributeError(f"module 'hotset' has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415  the front door stays light
+
+    found = getattr(import_module(f"hotset.{room}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return __all__

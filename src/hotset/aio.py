@@ -1,0 +1,270 @@
+"""AsyncCache, the async face. Like the sync one: a hit is a plain engine call, the rest awaits the core."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, final, overload
+
+from hotset.config.environment import from_environment
+from hotset.core import change, look
+from hotset.core.load import Loader, is_async, loader_of
+from hotset.core.many import read_many
+from hotset.core.read import read, refresh
+from hotset.core.space import open_space
+from hotset.engine.scope import Off
+from hotset.entry.lookup import MISSING
+from hotset.entry.names import pattern
+from hotset.errors import ConfigError
+from hotset.options import Options
+from hotset.ports.aio import AioPorts
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+    from typing import Self, Unpack
+
+    from hotset.cached import AsyncCached, Cached, Decorator
+    from hotset.config.tiers import Tier
+    from hotset.core.space import Space
+    from hotset.entry.lookup import Explanation, Hit, Miss
+    from hotset.events import Listener
+    from hotset.family import AsyncFamily
+    from hotset.options import Duration, OptionArgs
+    from hotset.stats import Stats, Status
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+@final
+class AsyncCache:
+    """The async face of a cache; see `Cache`, whose members it has with the same signatures.
+
+    Sync loaders run in a bounded pool of threads. A caller that is cancelled leaves its load to those who still wait
+    for it; with the last of them an async load is cancelled.
+    """
+
+    def __init__(
+        self,
+        *tiers: str | Tier,
+        namespace: str = "",
+        around_load: Callable[[], AbstractContextManager[Any]] | None = None,
+        **options: Unpack[OptionArgs],
+    ) -> None:
+        self._open(open_space(tiers, namespace, Options().override(options), around_load))
+
+    def _open(self, space: Space) -> None:
+        self._space = space
+        self._ports = AioPorts(space.pool)
+
+    @classmethod
+    def _over(cls, space: Space) -> AsyncCache:
+        face = cls.__new__(cls)
+        face._open(space)
+        return face
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """Return a cache as the environment describes it: `HOTSET_TIERS`, `HOTSET_NAMESPACE`, `HOTSET_TTL` …."""
+        tiers, settings = from_environment()
+        return cls(*tiers, **settings)  # type: ignore[arg-type]
+
+    @property
+    def aio(self) -> AsyncCache:
+        """This face itself, so that code that has either face can ask for the async one."""
+        return self
+
+    # -- reading
+
+    @overload
+    async def get(self, key: str | bytes, default: None = None, *, max_age: None = None, type: type[T]) -> T | None: ...
+    @overload
+    async def get(self, key: str | bytes, default: T, *, max_age: None = None, type: type[T]) -> T: ...
+    @overload
+    async def get(self, key: str | bytes, default: Any = None, *, max_age: None = None, type: None = None) -> Any: ...
+    async def get(self, key: str | bytes, default: Any = None, *, max_age: Any = None, type: Any = None) -> Any:
+        """Return the fresh value of `key`, else `default`. `type` names what the value is, for type checkers."""
+        return self._space.table.get(key, default, max_age=max_age, type=type)
+
+    async def lookup(self, key: str | bytes) -> Hit[Any] | Miss:
+        """Return a `Hit` with the value, its tier, age and tags, or a falsy `Miss` that says why."""
+        return look.lookup(self._space, key)
+
+    @overload
+    async def get_or_load(
+        self, key: str | bytes, loader: Callable[..., Awaitable[T]], **options: Unpack[OptionArgs]
+    ) -> T: ...
+    @overload
+    async def get_or_load(self, key: str | bytes, loader: Callable[..., T], **options: Unpack[OptionArgs]) -> T: ...
+    async def get_or_load(self, key: str | bytes, loader: Callable[..., Any], **options: Unpack[OptionArgs]) -> Any:
+        """Return the fresh value of `key`, else what `loader` returns, sync or async, which is stored."""
+        given = self._space.options.override(options)
+        return await self._load(key, loader, lambda: loader_of(loader, (key,)), given)
+
+    async def _load(
+        self, key: str | bytes, function: Callable[..., Any], loader: Callable[[], Loader], options: Options
+    ) -> Any:
+        value = self._space.table.get(key, MISSING)
+        if value is not MISSING:
+            return value
+        _callable(function)
+        return await self._read(key, loader(), options)
+
+    async def _read(self, key: str | bytes, loader: Loader, options: Options) -> Any:
+        value, error = await read(self._ports, self._space, key, loader, options)
+        if error is not None:
+            raise error
+        return value
+
+    async def _refresh(self, key: str | bytes, loader: Loader, options: Options) -> Any:
+        value, error = await refresh(self._ports, self._space, key, loader, options)
+        if error is not None:
+            raise error
+        return value
+
+    async def get_many(self, keys: Iterable[str | bytes]) -> dict[str | bytes, Any]:
+        """Return the fresh values among `keys`; those that have none are left out."""
+        found = ((key, self._space.table.get(key, _ABSENT)) for key in keys)
+        return {key: value for key, value in found if value is not _ABSENT}
+
+    async def get_or_load_many(
+        self, keys: Iterable[str | bytes], loader: Callable[[list[Any]], Any], **options: Unpack[OptionArgs]
+    ) -> dict[str | bytes, Any]:
+        """Return the values of `keys`, the missing ones loaded with one call of `loader`, sync or async."""
+        given = Loader(loader, (), asynchronous=is_async(loader))
+        return await self._read_many({key: key for key in keys}, given, self._space.options.override(options))
+
+    async def _read_many(self, keys: Mapping[Any, str | bytes], loader: Loader, options: Options) -> dict[Any, Any]:
+        _callable(loader.function)
+        return look.values(await read_many(self._ports, self._space, keys, loader, options))
+
+    # -- writing
+
+    async def set(self, key: str | bytes, value: Any, **options: Unpack[OptionArgs]) -> bool:
+        """Store a value; False: no tier took it, an event "not_stored" says why."""
+        return await self._write(key, value, self._space.options.override(options))
+
+    async def add(self, key: str | bytes, value: Any, **options: Unpack[OptionArgs]) -> bool:
+        """Store a value unless a fresh one is there already; tell whether it was stored."""
+        return await self._write(key, value, self._space.options.override(options), only_absent=True)
+
+    async def _write(self, key: str | bytes, value: Any, options: Options, *, only_absent: bool = False) -> bool:
+        return await change.write(self._space, key, value, options, only_absent=only_absent)
+
+    async def set_many(self, values: Mapping[str | bytes, Any], **options: Unpack[OptionArgs]) -> bool:
+        """Store several values; True when all were stored."""
+        return await change.write_many(self._space, values, self._space.options.override(options))
+
+    async def touch(self, key: str | bytes, ttl: Duration) -> bool:
+        """Give a fresh entry a new life of `ttl` from now; False if there is none."""
+        return await change.touch(self._space, key, ttl)
+
+    # -- ending
+
+    async def delete(
+        self, *keys: str | bytes, tags: Iterable[str] = (), match: str | None = None, wait: str | None = None
+    ) -> int:
+        """End entries by key, by tag, by pattern: gone, and loads in flight for them are not stored any more."""
+        return await change.delete(self._space, keys, tags, match, wait)
+
+    async def expire(
+        self, *keys: str | bytes, tags: Iterable[str] = (), match: str | None = None, wait: str | None = None
+    ) -> int:
+        """End entries as `delete` does, but keep those with a stale window as a fallback for a source that fails."""
+        return await change.expire(self._space, keys, tags, match, wait)
+
+    async def clear(self, wait: str | None = None) -> None:
+        """End all entries of this namespace in one step, whatever their number; its children stay."""
+        await change.clear(self._space, wait)
+
+    # -- families, children
+
+    @overload
+    def family(self, template: str, type: type[T], **options: Unpack[OptionArgs]) -> AsyncFamily[T]: ...  # noqa: A002
+    @overload
+    def family(self, template: str, type: None = None, **options: Unpack[OptionArgs]) -> AsyncFamily[Any]: ...  # noqa: A002
+    def family(self, template: str, type: Any = None, **options: Unpack[OptionArgs]) -> AsyncFamily[Any]:  # noqa: A002
+        """Return the keys of one shape: `users = aio.family("user:{id}", User)`, then `await users.get(7)`."""
+        from hotset.family import AsyncFamily, shape  # noqa: PLC0415  faces import each other
+
+        return AsyncFamily(self, shape(template, type, self._space.options, options))
+
+    @overload
+    def cached(self, template: Callable[P, Coroutine[Any, Any, R]]) -> AsyncCached[P, R]: ...
+    @overload
+    def cached(self, template: Callable[P, R]) -> Cached[P, R]: ...
+    @overload
+    def cached(self, template: str | None = None, **options: Unpack[OptionArgs]) -> Decorator: ...
+    def cached(self, template: Any = None, **options: Unpack[OptionArgs]) -> Any:
+        """Decorator: `@cache.cached("user:{user_id}", ttl="10m")` over a function, a method or an `async def`.
+
+        Without a template the key is made of the function's name and all its arguments.
+        """
+        from hotset.cached import Decorator  # noqa: PLC0415  faces import each other
+
+        if callable(template) or isinstance(template, property | staticmethod | classmethod):
+            return Decorator(self, None, options)(template)
+        return Decorator(self, template, options)
+
+    def child(self, name: str, **options: Unpack[OptionArgs]) -> AsyncCache:
+        """Return a namespace within this one, with its own `clear` and tags; the capacity is shared."""
+        return AsyncCache._over(self._space.child(name, self._space.options.override(options)))
+
+    # -- around it
+
+    def on(self, kind: str, call: Listener, match: str | None = None) -> Callable[[], None]:
+        """Have `call` told of every `kind` of event in this namespace; returns what takes it back."""
+        return self._space.events.on(kind, call, pattern(match) if match is not None else None)
+
+    async def explain(self, key: str | bytes) -> Explanation:
+        """Return where a key is, how old, with which tags, and why a read of it missed or would miss."""
+        return look.explain(self._space, key)
+
+    def disabled(self) -> Off:
+        """Return a context manager, sync or async, inside which this task reads past the cache."""
+        return Off(self._space.engine)
+
+    async def scan(self, match: str = "*", limit: int = 1_000) -> list[str]:
+        """Return up to `limit` keys that a `get` would answer now and that match, for people and tools."""
+        return look.scan(self._space, match, limit)
+
+    def stats(self) -> Stats:
+        """Return the counts of this namespace: hits, misses, loads, evictions …."""
+        return look.stats(self._space)
+
+    def status(self) -> Status:
+        """Return what the tiers of this cache are, and how full."""
+        return look.status(self._space)
+
+    async def close(self) -> None:
+        """Let go of all entries and workers. The cache opens again with its next use."""
+        await change.close(self._space)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __len__(self) -> int:
+        return len(self._space.table)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __contains__(self, key: object) -> bool:
+        return look.holds(self._space, key)
+
+    def __repr__(self) -> str:
+        return look.describe(self._space, "AsyncCache")
+
+
+_ABSENT = object()
+
+
+def _callable(loader: Callable[..., Any]) -> None:
+    if not callable(loader):
+        raise ConfigError(f"loader: a callable, not {loader!r}")

@@ -1,0 +1,300 @@
+"""Cache, the sync face. A hit is the engine's own `get`; whatever else is asked runs the core's one coroutine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, final, overload
+
+from hotset.config.environment import from_environment
+from hotset.core import change, look
+from hotset.core.load import Loader, is_async, loader_of
+from hotset.core.many import read_many
+from hotset.core.read import read, refresh
+from hotset.core.space import open_space
+from hotset.engine.scope import Off
+from hotset.entry.lookup import MISSING
+from hotset.entry.names import pattern
+from hotset.errors import ConfigError
+from hotset.options import Options
+from hotset.ports.sync import SYNC, run_sync
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+    from typing import Self, Unpack
+
+    from hotset.aio import AsyncCache
+    from hotset.cached import AsyncCached, Cached, Decorator
+    from hotset.config.tiers import Tier
+    from hotset.core.space import Space
+    from hotset.entry.lookup import Explanation, Hit, Miss
+    from hotset.events import Listener
+    from hotset.family import Family
+    from hotset.options import Duration, OptionArgs
+    from hotset.stats import Stats, Status
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+@final
+class Cache:
+    """A cache: `Cache()` holds up to 100,000 values of this process, each for 5 minutes.
+
+    Safe to share between threads, and with the tasks of any event loop through `aio`. Nothing is opened and no thread
+    started at construction.
+
+    Example:
+        >>> cache = Cache(ttl="10m")
+        >>> cache.get_or_load("user:7", lambda: {"name": "Ada"})
+        {'name': 'Ada'}
+        >>> cache.delete("user:7")
+        1
+    """
+
+    def __init__(
+        self,
+        *tiers: str | Tier,
+        namespace: str = "",
+        around_load: Callable[[], AbstractContextManager[Any]] | None = None,
+        **options: Unpack[OptionArgs],
+    ) -> None:
+        self._open(open_space(tiers, namespace, Options().override(options), around_load))
+
+    def _open(self, space: Space) -> None:
+        self._space = space
+        self._aio: AsyncCache | None = None
+        self.get = space.table.get  # type: ignore[method-assign]  the hit path is the engine's, without a frame between
+
+    @classmethod
+    def _over(cls, space: Space) -> Cache:
+        face = cls.__new__(cls)
+        face._open(space)
+        return face
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """Return a cache as the environment describes it: `HOTSET_TIERS`, `HOTSET_NAMESPACE`, `HOTSET_TTL` …."""
+        tiers, settings = from_environment()
+        return cls(*tiers, **settings)  # type: ignore[arg-type]
+
+    @property
+    def aio(self) -> AsyncCache:
+        """The async face of this cache: the same entries, the same loads in flight."""
+        if self._aio is None:
+            from hotset.aio import AsyncCache  # noqa: PLC0415  it loads asyncio
+
+            self._aio = AsyncCache._over(self._space)  # noqa: SLF001  the other face of one thing
+        return self._aio
+
+    # -- reading
+
+    @overload
+    def get(self, key: str | bytes, default: None = None, *, max_age: None = None, type: type[T]) -> T | None: ...
+    @overload
+    def get(self, key: str | bytes, default: T, *, max_age: None = None, type: type[T]) -> T: ...
+    @overload
+    def get(self, key: str | bytes, default: Any = None, *, max_age: None = None, type: None = None) -> Any: ...
+    def get(self, key: str | bytes, default: Any = None, *, max_age: Any = None, type: Any = None) -> Any:
+        """Return the fresh value of `key`, else `default`. `type` names what the value is, for type checkers."""
+        return self._space.table.get(key, default, max_age=max_age, type=type)
+
+    def lookup(self, key: str | bytes) -> Hit[Any] | Miss:
+        """Return a `Hit` with the value, its tier, age and tags, or a falsy `Miss` that says why.
+
+        A stale entry is a `Hit` with `stale=True`, though `get` would not answer with it.
+        """
+        return look.lookup(self._space, key)
+
+    def get_or_load(self, key: str | bytes, loader: Callable[..., T], **options: Unpack[OptionArgs]) -> T:
+        """Return the fresh value of `key`, else what `loader` returns, which is stored.
+
+        The loader is called with the key if it requires an argument, else with none; once for all threads and tasks
+        that ask at the time. What it raises is raised here, unwrapped, with a note that names the key.
+        """
+        given = self._space.options.override(options)
+        return self._load(key, loader, lambda: loader_of(loader, (key,)), given)  # type: ignore[no-any-return]
+
+    def _load(self, key: str | bytes, function: Callable[..., Any], loader: Callable[[], Loader], options: Options) -> Any:
+        value = self._space.table.get(key, MISSING)
+        if value is not MISSING:
+            return value
+        _sync(function)
+        return self._read(key, loader(), options)
+
+    def _read(self, key: str | bytes, loader: Loader, options: Options) -> Any:
+        value, error = run_sync(read(SYNC, self._space, key, loader, options))
+        if error is not None:
+            raise error
+        return value
+
+    def _refresh(self, key: str | bytes, loader: Loader, options: Options) -> Any:
+        value, error = run_sync(refresh(SYNC, self._space, key, loader, options))
+        if error is not None:
+            raise error
+        return value
+
+    def get_many(self, keys: Iterable[str | bytes]) -> dict[str | bytes, Any]:
+        """Return the fresh values among `keys`; those that have none are left out."""
+        found = ((key, self.get(key, _ABSENT)) for key in keys)
+        return {key: value for key, value in found if value is not _ABSENT}
+
+    def get_or_load_many(
+        self, keys: Iterable[str | bytes], loader: Callable[[list[Any]], Mapping[Any, T]], **options: Unpack[OptionArgs]
+    ) -> dict[str | bytes, T]:
+        """Return the values of `keys`, the missing ones loaded with one call of `loader`.
+
+        The loader gets the list of the missing keys that nobody loads yet and returns a mapping; keys that it leaves
+        out are left out here, and remembered as not found where `negative_ttl` is set.
+        """
+        return self._read_many({key: key for key in keys}, Loader(loader, ()), self._space.options.override(options))
+
+    def _read_many(self, keys: Mapping[Any, str | bytes], loader: Loader, options: Options) -> dict[Any, Any]:
+        _sync(loader.function)
+        return look.values(run_sync(read_many(SYNC, self._space, keys, loader, options)))
+
+    # -- writing
+
+    def set(self, key: str | bytes, value: Any, **options: Unpack[OptionArgs]) -> bool:
+        """Store a value. A load of the key that is in flight is answered to those who wait, and not stored.
+
+        False: no tier took it; an event "not_stored" says why.
+        """
+        return self._write(key, value, self._space.options.override(options))
+
+    def add(self, key: str | bytes, value: Any, **options: Unpack[OptionArgs]) -> bool:
+        """Store a value unless a fresh one is there already; tell whether it was stored."""
+        return self._write(key, value, self._space.options.override(options), only_absent=True)
+
+    def _write(self, key: str | bytes, value: Any, options: Options, *, only_absent: bool = False) -> bool:
+        return run_sync(change.write(self._space, key, value, options, only_absent=only_absent))
+
+    def set_many(self, values: Mapping[str | bytes, Any], **options: Unpack[OptionArgs]) -> bool:
+        """Store several values; True when all were stored."""
+        return run_sync(change.write_many(self._space, values, self._space.options.override(options)))
+
+    def touch(self, key: str | bytes, ttl: Duration) -> bool:
+        """Give a fresh entry a new life of `ttl` from now; False if there is none."""
+        return run_sync(change.touch(self._space, key, ttl))
+
+    # -- ending
+
+    def delete(
+        self, *keys: str | bytes, tags: Iterable[str] = (), match: str | None = None, wait: str | None = None
+    ) -> int:
+        """End entries by key, by tag, by pattern: gone, and loads in flight for them are not stored any more.
+
+        Once it has returned no read that starts later gets a value whose load began before it. Returns how many
+        entries and loads were found by key or pattern; what a tag hides is not counted.
+        """
+        return run_sync(change.delete(self._space, keys, tags, match, wait))
+
+    def expire(
+        self, *keys: str | bytes, tags: Iterable[str] = (), match: str | None = None, wait: str | None = None
+    ) -> int:
+        """End entries as `delete` does, but keep those with a stale window as a fallback for a source that fails."""
+        return run_sync(change.expire(self._space, keys, tags, match, wait))
+
+    def clear(self, wait: str | None = None) -> None:
+        """End all entries of this namespace in one step, whatever their number; its children stay."""
+        run_sync(change.clear(self._space, wait))
+
+    # -- families, children
+
+    @overload
+    def family(self, template: str, type: type[T], **options: Unpack[OptionArgs]) -> Family[T]: ...  # noqa: A002
+    @overload
+    def family(self, template: str, type: None = None, **options: Unpack[OptionArgs]) -> Family[Any]: ...  # noqa: A002
+    def family(self, template: str, type: Any = None, **options: Unpack[OptionArgs]) -> Family[Any]:  # noqa: A002
+        """Return the keys of one shape: `users = cache.family("user:{id}", User)`, then `users.get(7)`."""
+        from hotset.family import Family, shape  # noqa: PLC0415  faces import each other
+
+        return Family(self, shape(template, type, self._space.options, options))
+
+    @overload
+    def cached(self, template: Callable[P, Coroutine[Any, Any, R]]) -> AsyncCached[P, R]: ...
+    @overload
+    def cached(self, template: Callable[P, R]) -> Cached[P, R]: ...
+    @overload
+    def cached(self, template: str | None = None, **options: Unpack[OptionArgs]) -> Decorator: ...
+    def cached(self, template: Any = None, **options: Unpack[OptionArgs]) -> Any:
+        """Decorator: `@cache.cached("user:{user_id}", ttl="10m")` over a function, a method or an `async def`.
+
+        Without a template the key is made of the function's name and all its arguments.
+        """
+        from hotset.cached import Decorator  # noqa: PLC0415  faces import each other
+
+        if callable(template) or isinstance(template, property | staticmethod | classmethod):
+            return Decorator(self, None, options)(template)
+        return Decorator(self, template, options)
+
+    def child(self, name: str, **options: Unpack[OptionArgs]) -> Cache:
+        """Return a namespace within this one, with its own `clear` and tags; the capacity is shared."""
+        return Cache._over(self._space.child(name, self._space.options.override(options)))
+
+    # -- around it
+
+    def on(self, kind: str, call: Listener, match: str | None = None) -> Callable[[], None]:
+        """Have `call` told of every `kind` of event ("ended", "evicted", "loaded" …) in this namespace.
+
+        `match` narrows it to keys of a pattern; events that name no key, by tag or clear, come always. Returns what
+        takes the listener back.
+        """
+        return self._space.events.on(kind, call, pattern(match) if match is not None else None)
+
+    def explain(self, key: str | bytes) -> Explanation:
+        """Return where a key is, how old, with which tags, and why a read of it missed or would miss."""
+        return look.explain(self._space, key)
+
+    def disabled(self) -> Off:
+        """Return a context manager inside which this thread or task reads past the cache, straight to the loader.
+
+        Endings still end; a `set` inside ends what was there and stores nothing.
+        """
+        return Off(self._space.engine)
+
+    def scan(self, match: str = "*", limit: int = 1_000) -> list[str]:
+        """Return up to `limit` keys that a `get` would answer now and that match, for people and tools."""
+        return look.scan(self._space, match, limit)
+
+    def stats(self) -> Stats:
+        """Return the counts of this namespace: hits, misses, loads, evictions …."""
+        return look.stats(self._space)
+
+    def status(self) -> Status:
+        """Return what the tiers of this cache are, and how full."""
+        return look.status(self._space)
+
+    def close(self) -> None:
+        """Let go of all entries and workers. The cache opens again with its next use."""
+        run_sync(change.close(self._space))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        return len(self._space.table)
+
+    def __bool__(self) -> bool:
+        return True  # an empty cache is a cache
+
+    def __contains__(self, key: object) -> bool:
+        return look.holds(self._space, key)
+
+    def __repr__(self) -> str:
+        return look.describe(self._space, "Cache")
+
+
+_ABSENT = object()
+
+
+def _sync(loader: Callable[..., Any]) -> None:
+    """Refuse, before it is called, what the sync face cannot call."""
+    if not callable(loader):
+        raise ConfigError(f"loader: a callable, not {loader!r}")
+    if is_async(loader):
+        raise TypeError("the loader is async: await it through cache.aio, the async face of the same cache")

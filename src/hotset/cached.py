@@ -1,0 +1,310 @@
+"""@cached: a family whose loader is the function itself.
+
+What the function is decides what it becomes: a `def` a callable object that carries the family's operations, as
+`lru_cache`'s does; an `async def` stays a real one, with the operations as attributes, awaitable but for `key`.
+On a method every operation is bound as the method is: `repo.load.delete(7)`.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+
+from hotset.core.load import Loader, is_async
+from hotset.entry.lookup import MISSING
+from hotset.entry.template import Template
+from hotset.errors import ConfigError
+from hotset.family import AsyncFamily, Family, Shape, with_tags
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable
+
+    from hotset.aio import AsyncCache
+    from hotset.cache import Cache
+    from hotset.options import OptionArgs
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
+S = TypeVar("S")
+B = TypeVar("B", bound="Callable[..., Any]")
+K = TypeVar("K")
+
+
+class Decorator:
+    """What `cache.cached("user:{user_id}", ttl="10m")` returns: it takes the function."""
+
+    __slots__ = ("_face", "_options", "_template")
+
+    def __init__(self, face: Cache | AsyncCache, template: str | None, options: OptionArgs) -> None:
+        self._face = face
+        self._template = template
+        self._options = options
+        face._space.options.override({**options, "tags": ()})  # noqa: SLF001  a wrong option shows where it is written
+
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]]) -> AsyncCached[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R]) -> Cached[P, R]: ...
+    def __call__(self, function: Any) -> Any:
+        """Return the cached function; `ConfigError` for what cannot be cached, or a template that does not fit."""
+        around = type(function) if isinstance(function, staticmethod | classmethod) else None
+        plain = function.__func__ if around is not None else function
+        _check_kind(plain)
+        is_method = _is_method(plain) and around is not staticmethod
+        shape = _shape(plain, self._template, self._face, self._options, is_method=is_method)
+        if is_async(plain):
+            aio = self._face.aio
+            made: Any = _AsyncMethod(aio, shape, plain) if is_method else _async_function(aio, shape, plain, ())
+        else:
+            made = Cached(_sync_face(self._face), shape, plain)
+        if around is classmethod:
+            return _ClassMethod(made)
+        return staticmethod(made) if around is staticmethod else made
+
+
+class _Run:
+    """The function, its batch loader, and the loads that they make. Shared by all views of one cached function."""
+
+    __slots__ = ("batch", "function")
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.batch: Callable[..., Any] | None = None
+
+    def loader(self, keys: Any, values: dict[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Loader:
+        call = functools.partial(self.function, **kwargs) if kwargs else self.function
+        shape: Shape = keys._shape  # noqa: SLF001  a view is this module's own
+        return Loader(
+            call, args, asynchronous=is_async(self.function), tags_of=lambda result: shape.tags.after(values, result)
+        )
+
+
+class Cached(Family[R], Generic[P, R]):
+    """A cached `def`. Call it as the function; `Family`'s operations take the function's arguments."""
+
+    def __init__(self, face: Cache, shape: Shape, function: Callable[..., Any], run: _Run | None = None, bound: tuple[Any, ...] = ()) -> None:
+        super().__init__(face, shape, bound)
+        self._run = run or _Run(function)
+        self._get = face._space.table.get  # noqa: SLF001  the hit path, without a frame between
+        functools.update_wrapper(self, function)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return the cached result for these arguments, calling the function if there is none."""
+        given = (*self._bound, *args)
+        values = self._shape.bind(given, kwargs)
+        key = self._shape.key(values)
+        value = self._get(key, MISSING)
+        if value is not MISSING:
+            return value  # type: ignore[no-any-return]
+        options = self._shape.options.override({"tags": self._shape.tags.before(values)})
+        return self._face._read(key, self._run.loader(self, values, given, kwargs), options)  # type: ignore[no-any-return]  # noqa: SLF001
+
+    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function now and store its result; until then readers get what is there."""
+        given = (*self._bound, *args)
+        values = self._shape.bind(given, kwargs)
+        options = self._shape.options.override({"tags": self._shape.tags.before(values)})
+        loader = self._run.loader(self, values, given, kwargs)
+        return self._face._refresh(self._shape.key(values), loader, options)  # type: ignore[no-any-return]  # noqa: SLF001
+
+    def batch(self, function: B) -> B:
+        """Decorator: register a function from a list of arguments to a mapping, for `many`; one query for many."""
+        _check_batch(function, asynchronous=False)
+        self._run.batch = function
+        return function
+
+    def many(self, items: Iterable[K]) -> dict[K, R]:
+        """Return the results for several arguments (tuples where there are several), one loader call for the missing.
+
+        Without a `batch` function each missing one is a call of its own.
+        """
+        batch = self._run.batch
+        if batch is None:
+            return {item: self(*_given(self._shape.item(item, self._bound), self._bound)) for item in items}  # type: ignore[call-arg]
+        loader = self._batch(functools.partial(batch, *self._bound) if self._bound else batch)
+        return self._face._read_many(self._items(items), loader, self._shape.options)  # noqa: SLF001
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Cached[P, R]: ...
+    @overload
+    def __get__(self: Cached[Concatenate[S, Q], R], instance: S, owner: type | None = None) -> Cached[Q, R]: ...
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        return Cached(self._face, self._shape, self._run.function, self._run, (*self._bound, instance))
+
+    def __reduce__(self) -> str:
+        return self.__qualname__  # pickled by name, as functions are
+
+
+if TYPE_CHECKING:
+
+    class AsyncCached(AsyncFamily[R], Generic[P, R]):
+        """How type checkers see a cached `async def`; at run time it is a real one with these attributes."""
+
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
+        async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+        def batch(self, function: B) -> B: ...
+        async def many(self, items: Iterable[K]) -> dict[K, R]: ...
+        @overload
+        def __get__(self, instance: None, owner: type) -> AsyncCached[P, R]: ...
+        @overload
+        def __get__(
+            self: AsyncCached[Concatenate[S, Q], R], instance: S, owner: type | None = None
+        ) -> AsyncCached[Q, R]: ...
+
+
+class _AsyncView(AsyncFamily[Any]):
+    """The operations of a cached `async def`, and of one bound to an instance."""
+
+    def __init__(self, face: AsyncCache, shape: Shape, run: _Run, bound: tuple[Any, ...]) -> None:
+        super().__init__(face, shape, bound)
+        self._run = run
+
+    async def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        given = (*self._bound, *args)
+        values = self._shape.bind(given, kwargs)
+        key = self._shape.key(values)
+        value = self._face._space.table.get(key, MISSING)  # noqa: SLF001  the hit path, without a frame between
+        if value is not MISSING:
+            return value
+        options = self._shape.options.override({"tags": self._shape.tags.before(values)})
+        return await self._face._read(key, self._run.loader(self, values, given, kwargs), options)  # noqa: SLF001
+
+    async def refresh(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function now and store its result; until then readers get what is there."""
+        given = (*self._bound, *args)
+        values = self._shape.bind(given, kwargs)
+        options = self._shape.options.override({"tags": self._shape.tags.before(values)})
+        loader = self._run.loader(self, values, given, kwargs)
+        return await self._face._refresh(self._shape.key(values), loader, options)  # noqa: SLF001
+
+    def batch(self, function: B) -> B:
+        """Decorator: register a function from a list of arguments to a mapping, for `many`; one query for many."""
+        _check_batch(function, asynchronous=True)
+        self._run.batch = function
+        return function
+
+    async def many(self, items: Iterable[Any]) -> dict[Any, Any]:
+        """Return the results for several arguments, one loader call for the missing; without `batch` a call each."""
+        batch = self._run.batch
+        if batch is None:
+            each = {item: _given(self._shape.item(item, self._bound), self._bound) for item in items}
+            return {item: await self.call(args, {}) for item, args in each.items()}
+        loader = self._batch(functools.partial(batch, *self._bound) if self._bound else batch)
+        return await self._face._read_many(self._items(items), loader, self._shape.options)  # noqa: SLF001
+
+
+_OPERATIONS = (
+    *("key", "get", "lookup", "set", "add", "touch", "get_or_load", "get_many", "set_many", "get_or_load_many"),
+    *("delete", "expire", "refresh", "batch", "many"),
+)
+
+
+def _async_function(face: AsyncCache, shape: Shape, function: Any, bound: tuple[Any, ...], run: _Run | None = None) -> Any:
+    """Return a real `async def` that reads through the cache, with the family's operations as attributes."""
+    view = _AsyncView(face, shape, run or _Run(function), bound)
+
+    @functools.wraps(function)
+    async def cached(*args: Any, **kwargs: Any) -> Any:
+        return await view.call(args, kwargs)
+
+    if bound:
+        cached.__signature__ = _unbound(inspect.signature(function))  # type: ignore[attr-defined]
+    for name in _OPERATIONS:
+        setattr(cached, name, getattr(view, name))
+    return cached
+
+
+class _AsyncMethod:
+    """A cached `async def` in a class: each access gives a real `async def`, its operations bound with it."""
+
+    def __init__(self, face: AsyncCache, shape: Shape, function: Any) -> None:
+        self._face, self._shape, self._run = face, shape, _Run(function)
+        self._unbound = _async_function(face, shape, function, (), self._run)
+        functools.update_wrapper(self, function)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None:
+            return self._unbound
+        return _async_function(self._face, self._shape, self._run.function, (instance,), self._run)
+
+    def __getattr__(self, name: str) -> Any:  # in the class body, where `@load.batch` stands
+        if name in _OPERATIONS:
+            return getattr(self._unbound, name)
+        raise AttributeError(name)
+
+
+class _ClassMethod:
+    """A cached class method: bound to the class, whichever way it is reached."""
+
+    def __init__(self, made: Any) -> None:
+        self._made = made
+        functools.update_wrapper(self, made)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self._made.__get__(owner or type(instance), None)
+
+
+def _sync_face(face: Cache | AsyncCache) -> Cache:
+    from hotset.cache import Cache  # noqa: PLC0415  faces import each other
+
+    return face if isinstance(face, Cache) else Cache._over(face._space)  # noqa: SLF001
+
+
+def _shape(function: Any, template: str | None, face: Any, options: OptionArgs, *, is_method: bool) -> Shape:
+    where = f"{function.__module__}.{function.__qualname__}"
+    signature = inspect.signature(function)
+    names = tuple(signature.parameters)
+    defaults, tags = with_tags(face._space.options, options, names)  # noqa: SLF001
+    if template is None:
+        if is_method:
+            raise ConfigError(
+                f'template: the method {where} needs one, as in @cached("{function.__name__}:{{self.id}}"): '
+                "an object is no key, and its address may be another's tomorrow"
+            )
+        return Shape(None, signature, where, None, defaults, tags)
+    parsed = Template(template, names)
+    own = names[1:] if is_method else names
+    if own and not parsed.names:
+        raise ConfigError(
+            f"template {template!r} names no parameter of {where}: all calls would share one entry; "
+            f"as in '{template}:{{{own[0]}}}'"
+        )
+    return Shape(parsed, signature, "", None, defaults, tags)
+
+
+def _check_kind(function: Any) -> None:
+    valid = "cached: valid are functions, methods and coroutine functions"
+    if isinstance(function, property):
+        raise ConfigError(f"{valid}; a property is none: cache a method, and let the property call it")
+    if isinstance(function, type):
+        raise ConfigError(f"{valid}; the class {function.__qualname__} is none: cache a function that makes it")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise ConfigError(f"{valid}; {function.__qualname__} is a generator, which can be read only once: return a list")
+    if not callable(function) or not hasattr(function, "__qualname__"):
+        raise ConfigError(f"{valid}; not {function!r}")
+
+
+def _check_batch(function: Any, *, asynchronous: bool) -> None:
+    if not callable(function):
+        raise ConfigError(f"batch: a function from a list of arguments to a mapping, not {function!r}")
+    if is_async(function) and not asynchronous:
+        raise TypeError(f"batch: {function!r} is async and the cached function is not")
+
+
+def _is_method(function: Any) -> bool:
+    """Tell whether a function was defined in a class body and takes the instance, or the class, first."""
+    outer = function.__qualname__.rpartition(".")[0]
+    first = next(iter(inspect.signature(function).parameters), "")
+    return bool(outer) and not outer.endswith("<locals>") and first in {"self", "cls"}
+
+
+def _given(values: dict[str, Any], bound: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(values.values())[len(bound) :]
+
+
+def _unbound(signature: inspect.Signature) -> inspect.Signature:
+    return signature.replace(parameters=list(signature.parameters.values())[1:])

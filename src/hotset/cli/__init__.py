@@ -1,0 +1,37 @@
+"""The command line, `hotset`: its entry point, which needs nothing but Python to say what is missing."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["main"]
+
+_EXTRA = frozenset({"rich", "typer"})
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Args:
+        arguments: what follows the program's name; by default those of this process.
+
+    Returns:
+        0 when all went well, 1 when something that was claimed did not hold, 2 when the arguments, a file that they
+        name or the installation cannot be used, 128 plus the signal's number when a signal ended it (130: Ctrl-C).
+    """
+    try:
+        # Late, so that a plain `pip install hotset` gets a sentence here and not a traceback.
+        from hotset.cli.app import run
+
+        return run(sys.argv[1:] if arguments is None else arguments)
+    except ModuleNotFoundError as missing:
+        if missing.name is None or missing.name.partition(".")[0] not in _EXTRA:
+            raise
+        sys.stderr.write(f"hotset: the command line needs {missing.name}: pip install 'hotset[cli]'\n")
+        return 2
+    except KeyboardInterrupt:
+        return 130

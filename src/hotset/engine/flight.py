@@ -1,0 +1,139 @@
+"""Flights: the loads in progress, and who waits for them.
+
+A `Work` is one run of a loader. A `Flight` is the place that it holds in the slot of one key; a batch holds several.
+Whoever settles a flight calls what its waiters left there, so threads and tasks of any loop can wait for one flight.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hotset.engine.table import Table
+    from hotset.entry.entry import Entry
+    from hotset.entry.names import Name
+
+
+class Work:
+    """One run of a loader, for one key or for a batch."""
+
+    __slots__ = ("began", "cancel", "flights", "loop", "runner", "wanted", "waits_for")
+
+    def __init__(self, began: float) -> None:
+        self.began = began
+        """When it began, by the engine's clock."""
+        self.flights: list[Flight] = []
+        self.wanted = 1
+        """Callers that still want it; the table's lock guards it."""
+        self.cancel: Callable[[], object] | None = None
+        """Stops it, if it can be stopped; called when nobody wants it any more."""
+        self.runner: object = None
+        """The thread or the task that runs the loader."""
+        self.loop: object = None
+        """The event loop that it needs to go on; None when it only needs its own thread."""
+        self.waits_for: list[Work] = []
+        """What its loader waits for now, from inside: the edges along which a deadlock is found."""
+
+    def needs(self, other: Work) -> bool:
+        """Tell whether this work can only end after `other` has."""
+        return any(work is other for work in self.chain())
+
+    def chain(self) -> list[Work]:
+        """Return this work and all that it waits for, directly or not. The caller holds `edges`."""
+        found = [self]
+        for work in found:
+            found.extend(each for each in work.waits_for if all(each is not known for known in found))
+        return found
+
+
+edges = threading.Lock()
+"""Guards every `waits_for`: looking for a cycle and adding the edge that could close it is one step."""
+
+
+class Flight:
+    """The slot of one key while its value is loaded.
+
+    It may hold the stale entry that it is to replace. On the hit path it looks like an entry that is over.
+    """
+
+    deadline = 0.0
+    stamp = -1
+    value = None
+
+    __slots__ = ("_lock", "_wake", "error", "instant", "name", "result", "settled", "shareable", "stale", "table", "work")
+
+    def __init__(self, table: Table, name: Name, work: Work, instant: int, stale: Entry | None) -> None:
+        self.table = table
+        self.name = name
+        self.work = work
+        self.instant = instant
+        """The namespace's count when it took the slot, before the load began."""
+        self.stale = stale
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.shareable = False
+        """Whether those who joined may take the result; if not they start over."""
+        self.settled = False
+        self._lock = threading.Lock()
+        self._wake: list[Callable[[], object]] = []
+
+    def __repr__(self) -> str:
+        return f"<Flight of {self.name!r}, {'settled' if self.settled else f'{self.work.wanted} waiting'}>"
+
+    def on_settled(self, wake: Callable[[], object]) -> None:
+        """Have `wake` called once it is settled: at once if it is already."""
+        with self._lock:
+            if not self.settled:
+                self._wake.append(wake)
+                return
+        wake()
+
+    def settle(self, result: Any, error: BaseException | None, *, shareable: bool) -> None:
+        """Give the outcome to all who wait.
+
+        Those who joined start over when it is not shareable, and when the error is no `Exception`: a load that was
+        cancelled or interrupted says nothing about the source.
+        """
+        with self._lock:
+            if self.settled:
+                return
+            self.result, self.error, self.shareable, self.settled = result, error, shareable, True
+            waiting, self._wake = self._wake, []
+        for wake in waiting:
+            wake()
+
+
+class StartOver(BaseException):  # noqa: N818  no error: it tells those who joined that they learn nothing here
+    """Settles a flight whose load said nothing about its key."""
+
+
+class Found:
+    """`claim`: a fresh entry stands there."""
+
+    __slots__ = ("entry", "value")
+
+    def __init__(self, entry: Entry, value: Any) -> None:
+        self.entry = entry
+        self.value = value
+
+
+class Lead:
+    """`claim`: nobody loads it yet, and now the caller does. The flight is settled by `fill` or `give_up`."""
+
+    __slots__ = ("flight",)
+
+    def __init__(self, flight: Flight) -> None:
+        self.flight = flight
+
+
+class Join:
+    """`claim`: somebody loads it already. `stale` is the fallback that this caller may use for itself."""
+
+    __slots__ = ("flight", "stale")
+
+    def __init__(self, flight: Flight, stale: Entry | None) -> None:
+        self.flight = flight
+        self.stale = stale

@@ -1,0 +1,157 @@
+"""The engine: one lock, one clock, one capacity for the tables of all namespaces."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from hotset.clock import monotonic
+from hotset.engine import flight
+from hotset.engine.lru import Lru
+from hotset.engine.table import Held, Table
+
+if TYPE_CHECKING:
+    from hotset.clock import Clock
+    from hotset.engine.protocol import Policy
+    from hotset.engine.table import Departures, Slot
+    from hotset.entry.names import Name
+
+_AT_ONCE: Final = 1_024
+"""So many entries of a cleared table are let go by the clear itself, the rest by later writes: it stays O(1)."""
+_A_WRITE: Final = 16
+
+_engines: weakref.WeakSet[MemoryEngine]
+
+
+@dataclass(slots=True)
+class Contents:
+    """All that an engine holds, to be put aside and brought back (`exchange`)."""
+
+    clock: Clock
+    policy: Policy = field(default_factory=Lru)
+    tables: dict[str, Held] = field(default_factory=dict)
+    cleared: list[dict[Name, Slot]] = field(default_factory=list)
+
+
+class MemoryEngine:
+    """Entries of this process, the least recently used leaving first. A capacity of 0 admits flights only."""
+
+    def __init__(self, capacity: int, clock: Clock = monotonic) -> None:
+        self.capacity = capacity
+        self.clock = clock
+        self.policy: Policy = Lru()
+        # Re-entrant, because a value's __del__ may run at any allocation and call the cache.
+        self.lock = threading.RLock()
+        self.off_here = 0
+        """How many `disabled()` scopes are open, in all contexts together."""
+        self._cleared: list[dict[Name, Slot]] = []
+        self._tables: weakref.WeakValueDictionary[str, Table] = weakref.WeakValueDictionary()
+        _engines.add(self)
+
+    def __len__(self) -> int:
+        return len(self.policy)
+
+    def table(self, namespace: str) -> Table:
+        """Return the slots of a namespace: the same for the same name, for as long as anything is in them."""
+        with self.lock:
+            table = self._tables.get(namespace)
+            if table is None:
+                table = self._tables[namespace] = Table(self, namespace)
+            return table
+
+    def tables(self) -> list[Table]:
+        """Return all tables that are in use."""
+        with self.lock:
+            return list(self._tables.values())
+
+    def make_room(self, departed: Departures) -> None:
+        """Let entries go until the bound holds again. Called with the lock held."""
+        self.reclaim(_A_WRITE)
+        while len(self.policy) > self.capacity:
+            entry, table, name = self.policy.evict()
+            table.evicted(entry, name, departed)
+
+    def put_aside(self, slots: dict[Name, Slot]) -> None:
+        """Take over the slots of a cleared table, to let them go bit by bit. Called with the lock held."""
+        self._cleared.append(slots)
+        self.reclaim(_AT_ONCE)
+
+    def reclaim(self, most: int) -> None:
+        """Let go up to `most` entries of cleared tables. Called with the lock held."""
+        while self._cleared and most > 0:
+            slots = self._cleared[-1]
+            while slots and most > 0:
+                _, slot = slots.popitem()
+                entry = slot.stale if isinstance(slot, flight.Flight) else slot
+                if entry is not None:
+                    self.policy.remove(entry)
+                    entry.bury()
+                most -= 1
+            if not slots:
+                self._cleared.pop()
+
+    def scope(self, step: int) -> None:
+        """Open (+1) or close (-1) a scope in which some context may be off: hits take the slow path and look."""
+        with self.lock:
+            self.off_here += step
+            for table in self._tables.values():
+                table.scopes = self.off_here
+
+    def exchange(self, other: Contents) -> Contents:
+        """Put `other` in the place of all that is held, flights too, and return what was held."""
+        with self.lock:
+            mine = Contents(self.clock, self.policy, cleared=self._cleared)
+            for name, table in self._tables.items():
+                held = other.tables.get(name) or Held()
+                mine.tables[name] = table.exchange(held, other.policy, other.clock)
+            self.clock, self.policy, self._cleared = other.clock, other.policy, other.cleared
+            return mine
+
+    def forget_flights(self) -> None:
+        """Empty the slots of all flights, in a forked child: who flew them is not here."""
+        for table in self.tables():
+            table.forget_flights()
+
+    def check(self) -> None:
+        """Raise AssertionError unless policy, slots and flights agree."""
+        with self.lock:
+            queued: dict[Any, tuple[Table, Name]] = dict(self.policy)
+            assert len(queued) == len(self.policy) <= self.capacity, f"{len(queued)} entries, capacity {self.capacity}"
+            awaited = [slot for slots in self._cleared for slot in slots.values()]
+            standing = [slot for table in self._tables.values() for slot in table.check(queued)]
+            entries = [slot.stale if isinstance(slot, flight.Flight) else slot for slot in (*awaited, *standing)]
+            held = {id(entry) for entry in entries if entry is not None}
+            assert held == {id(entry) for entry in queued}, "the policy and the slots hold different entries"
+
+
+_engines = weakref.WeakSet()
+
+
+def _before_fork() -> None:
+    """Hold every lock over the fork, so that the child finds no critical section half done."""
+    global _held  # noqa: PLW0603  os.register_at_fork passes nothing from one hook to the next
+    stack = ExitStack()
+    for engine in sorted(_engines, key=id):
+        stack.enter_context(engine.lock)
+    stack.enter_context(flight.edges)
+    _held = stack
+
+
+def _after_fork() -> None:
+    if _held is not None:
+        _held.close()
+
+
+def _after_fork_in_child() -> None:
+    _after_fork()
+    for engine in list(_engines):
+        engine.forget_flights()
+
+
+_held: ExitStack | None = None
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)

@@ -1,0 +1,410 @@
+"""A table: the slots of one namespace, and every step that is taken on them.
+
+Each method is one critical section under the engine's lock, but for the hit path, which takes none: it reads one slot,
+one deadline and one stamp. The stamp is raised by whatever makes entries prove themselves again (a tag's ending, a
+clear); an entry carries the stamp at which it last did. What leaves a slot dies in place, its value dropped and its
+listeners told after the lock, because both may run any code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from hotset.engine.flight import Flight, Found, Join, Lead
+from hotset.engine.scope import is_off
+from hotset.entry.entry import NEGATIVE, Entry, RichEntry
+from hotset.entry.epochs import Epochs, Verdict
+from hotset.entry.lookup import MISSING
+from hotset.entry.names import Name, name_of, rejected, text_of
+from hotset.events import Events
+from hotset.options import not_yet
+from hotset.stats import Counters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hotset.clock import Clock
+    from hotset.engine.flight import Work
+    from hotset.engine.memory import MemoryEngine
+    from hotset.engine.protocol import Claim, Policy
+
+Slot: TypeAlias = Entry | Flight
+Departures: TypeAlias = "list[tuple[Table, Name, str, Any]]"
+"""What left in one critical section: the table, the name, the cause, and the value, kept alive until after it."""
+
+@dataclass(slots=True)
+class Held:
+    """All that a table holds, to be put aside and brought back."""
+
+    slots: dict[Name, Slot] = field(default_factory=dict)
+    epochs: Epochs = field(default_factory=Epochs)
+    counts: Counters = field(default_factory=Counters)
+    hits: int = 0
+    misses: int = 0
+
+
+_REMEMBERED: Final = 1_024
+"""For so many names it is remembered how they left, for `explain` and the reason of a Miss."""
+
+
+class Table:
+    """The slots of one namespace."""
+
+    __slots__ = (
+        "__weakref__", "_engine", "_left", "_lock", "_now", "_policy", "_slots", "_touch",
+        "counts", "epochs", "events", "hits", "misses", "scopes", "stamp",
+    )  # fmt: skip
+
+    def __init__(self, engine: MemoryEngine, namespace: str) -> None:
+        self._engine = engine
+        self._lock = engine.lock
+        self.events = Events(namespace)
+        self.scopes = engine.off_here
+        self.stamp = 1
+        self._touch: Callable[[Any], None]
+        self._hold(Held(), engine.policy, engine.clock)
+
+    # -- the hit path
+
+    def get(self, key: Any, default: Any = None, *, max_age: Any = None, type: Any = None) -> Any:  # noqa: A002, ARG002  DESIGN 4
+        """Return the fresh value of `key`, else `default`."""
+        try:
+            slot = self._slots.get(key)
+        except TypeError:
+            raise rejected(key) from None
+        if slot is not None:
+            value = slot.value  # before the deadline: see hotset.entry.entry
+            if slot.deadline > self._now() and slot.stamp == self.stamp and not self.scopes and max_age is None:
+                try:  # noqa: SIM105  contextlib.suppress would cost as much as the rest of the hit
+                    self._touch(slot)
+                except KeyError:  # it has left since: the read came first
+                    pass
+                self.hits += 1
+                return value
+        if max_age is not None:
+            raise not_yet("max_age")
+        return MISSING if default is MISSING else self._prove(name_of(key), default)
+
+    def _prove(self, name: Name, default: Any) -> Any:
+        """The slow path of `get`: a name that is no plain text, an entry that must prove itself, or none."""
+        left: Departures = []
+        with self._lock:
+            _, entry, verdict = self._standing(name, left)
+            if _answers(entry, verdict) and not is_off(self._engine):
+                self.hits += 1
+                return self._used(entry)
+            self.misses += 1
+        self._tell(left)
+        return default
+
+    # -- loads
+
+    def claim(self, name: Name, work: Work) -> Claim:
+        """Return the fresh entry, or a flight: the caller's own, or the one already under way."""
+        left: Departures = []
+        with self._lock:
+            slot, entry, verdict = self._standing(name, left)
+            if entry is not None and verdict is Verdict.FRESH:
+                if entry.flags & NEGATIVE:
+                    self.counts.negative_hits += 1
+                else:
+                    self.hits += 1
+                claim: Claim = Found(entry, self._used(entry))
+            else:
+                self.misses += 1
+                claim = self._board(name, work, slot, entry)
+        self._tell(left)
+        return claim
+
+    def renew(self, name: Name, work: Work) -> Lead | Join:
+        """Return a flight though something fresh may stand there: it is answered until the flight has landed."""
+        left: Departures = []
+        with self._lock:
+            slot, entry, _ = self._standing(name, left)
+            claim = self._board(name, work, slot, entry)
+        self._tell(left)
+        return claim
+
+    def fill(
+        self, flight: Flight, entry: Entry | None, *, tags: tuple[str, ...], result: Any, error: BaseException | None = None
+    ) -> str:
+        """Settle a flight with what its loader returned, and keep `entry` if the slot still holds the flight."""
+        left: Departures = []
+        with self._lock:
+            mine = self._slots.get(flight.name) is flight
+            hidden = self.epochs.hidden(tags, flight.instant) is not Verdict.FRESH
+            outcome = "refused" if not mine else "hidden" if hidden else "skipped"
+            if mine:
+                self._empty(flight.name, "replaced", left)
+                if entry is not None and not hidden and self._insert(flight.name, entry, left):
+                    outcome = "stored"
+            self.counts.refused_fills += outcome in {"refused", "hidden"}
+        flight.settle(result, error, shareable=not hidden)
+        self._tell(left)
+        return outcome
+
+    def give_up(self, flight: Flight, error: BaseException) -> None:
+        """Settle a flight without a value; the stale entry it held is in its slot again."""
+        with self._lock:
+            self._withdraw(flight)
+        flight.settle(None, error, shareable=False)
+
+    def leave(self, work: Work) -> None:
+        """One caller of `work` goes. With the last one the flights leave their slots and the work is cancelled."""
+        with self._lock:
+            work.wanted -= 1
+            if work.wanted or work.cancel is None:
+                return
+            for flight in work.flights:
+                self._withdraw(flight)
+        work.cancel()
+
+    def fallback(self, name: Name, entry: Entry) -> Any:
+        """Return the value of a stale entry that still stands in its slot, else `MISSING`."""
+        with self._lock:
+            slot = self._slots.get(name)
+            held = slot.stale if isinstance(slot, Flight) else slot
+            if held is entry and self.epochs.judge(entry, self._now()) is not Verdict.DEAD:
+                return entry.value
+        return MISSING
+
+    # -- writes and endings
+
+    def put(self, name: Name, entry: Entry, *, only_absent: bool = False) -> bool | None:
+        """Write: the entry replaces what stood there, a flight is taken out. None: something fresh forbade it."""
+        left: Departures = []
+        with self._lock:
+            _, _, verdict = self._standing(name, left)
+            if only_absent and verdict is Verdict.FRESH:
+                stored = None
+            else:
+                self._empty(name, "replaced", left)
+                stored = self._insert(name, entry, left)
+        self._tell(left)
+        return stored
+
+    def delete(self, name: Name, cause: str) -> bool:
+        """Delete: the slot is emptied, entry or flight alike. Tells whether anything was there."""
+        left: Departures = []
+        with self._lock:
+            return self._empty(name, cause, left)
+
+    def expire(self, name: Name) -> bool:
+        """Make the entry stale; without a stale window this is `delete`. A flight is taken out."""
+        left: Departures = []
+        with self._lock:
+            slot = self._slots.get(name)
+            entry = slot.stale if isinstance(slot, Flight) else slot
+            if not isinstance(entry, RichEntry) or entry.hard <= entry.soft or entry.flags & NEGATIVE:
+                return self._empty(name, "ended", left)
+            entry.end()
+            self._slots[name] = entry
+            return True
+
+    def touch(self, name: Name, life: float) -> bool:
+        """Give a fresh entry a life of `life` seconds from now; False if there is none."""
+        left: Departures = []
+        with self._lock:
+            _, entry, verdict = self._standing(name, left)
+            if touched := _answers(entry, verdict):
+                entry.renew(self._now(), life)
+                self._used(entry)
+        self._tell(left)
+        return touched
+
+    def end_tags(self, tags: tuple[str, ...], *, gone: bool) -> None:
+        """End all that carries one of `tags`, whatever their number, in one step."""
+        with self._lock:
+            self.epochs.end(tags, gone=gone)
+            self.stamp += 1
+
+    def clear(self) -> None:
+        """Empty every slot in one step."""
+        with self._lock:
+            slots, self._slots = self._slots, {}
+            self.stamp += 1
+            self._left.clear()
+            for name in islice(slots, _REMEMBERED):
+                self._left[name] = "cleared"
+            self._engine.put_aside(slots)
+
+    # -- what stands where
+
+    def peek(self, name: Name) -> tuple[Slot | None, Any, Verdict]:
+        """Return what the slot holds, its value, and the verdict on it; nothing is used or removed."""
+        with self._lock:
+            slot = self._slots.get(name)
+            entry = slot.stale if isinstance(slot, Flight) else slot
+            if entry is None:
+                return slot, MISSING, Verdict.DEAD
+            return slot, entry.value, self.epochs.judge(entry, self._now())
+
+    def why(self, name: Name) -> str:
+        """Return in a word why a read of `name` would miss."""
+        with self._lock:
+            slot = self._slots.get(name)
+            entry = slot.stale if isinstance(slot, Flight) else slot
+            if entry is not None:
+                return self._reason(entry)
+            return "loading" if slot is not None else self._left.get(name, "absent")
+
+    def names(self) -> list[Name]:
+        """Return the names of all slots at this moment, flights included."""
+        return list(self._slots)
+
+    def __len__(self) -> int:
+        """Return how many entries a `get` would answer now. Walks the slots, and removes the dead that it meets."""
+        left: Departures = []
+        alive = 0
+        for name in self.names():
+            with self._lock:  # a name at a time: a long walk holds nobody up
+                _, entry, verdict = self._standing(name, left)
+                alive += _answers(entry, verdict)
+        self._tell(left)
+        return alive
+
+    def _standing(self, name: Name, left: Departures) -> tuple[Slot | None, Entry | None, Verdict]:
+        """Return the slot, its entry and the verdict on that; what is dead is removed first. Lock held."""
+        slot = self._slots.get(name)
+        entry = slot.stale if isinstance(slot, Flight) else slot
+        if entry is None:
+            return slot, None, Verdict.DEAD
+        verdict = self.epochs.judge(entry, self._now())
+        if verdict is not Verdict.DEAD:
+            return slot, entry, verdict
+        cause = self._reason(entry)
+        self.counts.expirations += 1
+        if isinstance(slot, Flight):
+            slot.stale = None
+            self._part(name, entry, cause, left)
+            return slot, None, verdict
+        self._empty(name, cause, left)
+        return None, None, verdict
+
+    def _reason(self, entry: Entry) -> str:
+        if entry.flags & NEGATIVE and self.epochs.judge(entry, self._now()) is Verdict.FRESH:
+            return "negative"
+        return self.epochs.why(entry, self._now())
+
+    def _used(self, entry: Entry) -> Any:
+        """An entry proved itself: the next reader takes the short way. Lock held."""
+        entry.stamp = self.stamp
+        self._touch(entry)
+        return entry.value
+
+    # -- changing a slot, lock held
+
+    def _board(self, name: Name, work: Work, slot: Slot | None, entry: Entry | None) -> Lead | Join:
+        if isinstance(slot, Flight):
+            slot.work.wanted += 1
+            self.counts.joins += 1
+            return Join(slot, entry)
+        flight = self._slots[name] = Flight(self, name, work, self.epochs.count, entry)
+        work.flights.append(flight)
+        return Lead(flight)
+
+    def _insert(self, name: Name, entry: Entry, left: Departures) -> bool:
+        if self._engine.capacity == 0:
+            return False
+        entry.stamp = self.stamp
+        self._slots[name] = entry
+        self._left.pop(name, None)
+        self._policy.add(entry, self, name)
+        self._engine.make_room(left)
+        return True
+
+    def _empty(self, name: Name, cause: str, left: Departures) -> bool:
+        slot = self._slots.pop(name, None)
+        if slot is None:
+            return False
+        entry = slot.stale if isinstance(slot, Flight) else slot
+        if entry is not None:
+            self._part(name, entry, cause, left)
+        elif cause != "replaced":
+            self._remember(name, cause)
+        return True
+
+    def _withdraw(self, flight: Flight) -> None:
+        """Take a flight out of its slot, if it is still there, and put back the stale entry that it held."""
+        if self._slots.get(flight.name) is flight:
+            if flight.stale is not None:
+                self._slots[flight.name] = flight.stale
+            else:
+                del self._slots[flight.name]
+
+    def _part(self, name: Name, entry: Entry, cause: str, left: Departures) -> None:
+        self._policy.remove(entry)
+        left.append((self, name, cause, entry.bury()))
+        if cause != "replaced":
+            self._remember(name, cause)
+
+    def _remember(self, name: Name, cause: str) -> None:
+        self._left.pop(name, None)
+        self._left[name] = cause
+        if len(self._left) > _REMEMBERED:
+            del self._left[next(iter(self._left))]
+
+    def evicted(self, entry: Entry, name: Name, left: Departures) -> None:
+        """The policy has let go an entry of this table. Lock held."""
+        slot = self._slots.get(name)
+        if slot is entry:
+            del self._slots[name]
+        elif isinstance(slot, Flight) and slot.stale is entry:
+            slot.stale = None
+        else:  # it was cleared, and waits to be let go
+            entry.bury()
+            return
+        self.counts.evictions += 1
+        self._remember(name, "evicted")
+        left.append((self, name, "size", entry.bury()))
+
+    @staticmethod
+    def _tell(left: Departures) -> None:
+        """Tell the listeners who left on their own. Lock not held."""
+        for table, name, cause, _ in left:
+            if cause in {"size", "expired", "tag"}:
+                table.events.emit("evicted", text_of(name), cause="size" if cause == "size" else "expiry")
+
+    # -- all at once
+
+    def exchange(self, held: Held, policy: Policy, clock: Clock) -> Held:
+        """Put all that is held aside, with the policy and the clock that go with it. Lock held."""
+        mine = Held(self._slots, self.epochs, self.counts, self.hits, self.misses)
+        self._hold(held, policy, clock)
+        self.stamp += 1  # stamps of entries that come back are older: they prove themselves once
+        return mine
+
+    def _hold(self, held: Held, policy: Policy, clock: Clock) -> None:
+        self._slots, self.epochs, self.counts = held.slots, held.epochs, held.counts
+        self.hits, self.misses = held.hits, held.misses
+        self._policy, self._touch, self._now = policy, policy.touch, clock
+        self._left: dict[Name, str] = {}
+
+    def forget_flights(self) -> None:
+        """Empty the slots of all flights: who flew them is not here."""
+        with self._lock:
+            for slot in list(self._slots.values()):
+                if isinstance(slot, Flight):
+                    self._withdraw(slot)
+
+    def check(self, queued: dict[Any, tuple[Table, Name]]) -> list[Slot]:
+        """Raise AssertionError unless the slots are sound and the policy knows their entries; return the slots."""
+        for name, slot in self._slots.items():
+            entry = slot.stale if isinstance(slot, Flight) else slot
+            if isinstance(slot, Flight):
+                assert slot.table is self, f"{slot!r} stands in another table"
+                assert slot.name == name, f"{slot!r} stands at {name!r}"
+                assert slot in slot.work.flights, f"{slot!r} is no flight of its own work"
+                assert not slot.settled, f"{slot!r} has landed and is still in its slot"
+            if entry is not None:
+                assert queued.get(entry) == (self, name), f"the policy has {queued.get(entry)} for {name!r}"
+                assert entry.stamp <= self.stamp, f"{name!r} has a stamp from the future"
+                assert entry.soft <= entry.hard, f"{name!r} is stale before it is dead"
+        return list(self._slots.values())
+
+
+def _answers(entry: Entry | None, verdict: Verdict) -> bool:
+    """Tell whether a plain `get` may answer with it."""
+    return entry is not None and verdict is Verdict.FRESH and not entry.flags & NEGATIVE

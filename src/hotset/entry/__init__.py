@@ -1,0 +1,1 @@
+"""What an entry is, what it is called, and when it is hidden."""

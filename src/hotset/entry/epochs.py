@@ -1,0 +1,87 @@
+"""Epochs: what a tag's ending hides, by count and never by clock, and the verdict on an entry.
+
+One counter per namespace. An entry carries the count at which its load began (its instant), a tag the counts of its
+last endings; the entry is hidden when the tag's count is the greater one. Ending a tag on a million entries is thus
+one addition. Records are bounded: the oldest are forgotten into a floor below which every tagged entry is hidden,
+because a lost epoch may hide but never revive (PROTOCOL rule 4, rows W2, W9, W10).
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from hotset.entry.entry import BURIED, ENDED
+
+if TYPE_CHECKING:
+    from hotset.entry.entry import Entry
+
+
+class Verdict(Enum):
+    """What an entry may still be used for."""
+
+    FRESH = "fresh"
+    STALE = "stale"
+    """Only as a fallback, and said to be stale."""
+    DEAD = "dead"
+
+
+class Epochs:
+    """The count of a namespace and the records of its tags."""
+
+    __slots__ = ("_floor", "_most", "_records", "count")
+
+    def __init__(self, most: int = 65_536) -> None:
+        self.count = 0
+        self._floor = 0
+        self._most = most
+        self._records: dict[str, tuple[int, int]] = {}
+        """For each tag the counts of its last `delete` and its last `expire`; the latest ended comes last."""
+
+    def end(self, tags: tuple[str, ...], *, gone: bool) -> None:
+        """End all that carries one of `tags`: gone, or made stale. The caller holds the table's lock."""
+        self.count += 1
+        for tag in tags:
+            was_gone, was_stale = self._records.pop(tag, (0, 0))
+            self._records[tag] = (self.count if gone else was_gone, self.count if not gone else was_stale)
+        while len(self._records) > self._most:
+            forgotten = self._records.pop(next(iter(self._records)))
+            self._floor = max(self._floor, *forgotten)
+
+    def hidden(self, tags: tuple[str, ...], instant: int) -> Verdict:
+        """Return what the endings of `tags` leave of a load that began at `instant`."""
+        if not tags:
+            return Verdict.FRESH
+        if instant < self._floor:
+            return Verdict.DEAD
+        verdict = Verdict.FRESH
+        for tag in tags:
+            record = self._records.get(tag)
+            if record is not None:
+                if record[0] > instant:
+                    return Verdict.DEAD
+                if record[1] > instant:
+                    verdict = Verdict.STALE
+        return verdict
+
+    def judge(self, entry: Entry, now: float) -> Verdict:
+        """Return the verdict on an entry: the same function for every tier (PROTOCOL 3)."""
+        if entry.flags & BURIED or now >= entry.hard:
+            return Verdict.DEAD
+        verdict = self.hidden(entry.tags, entry.instant)
+        if verdict is Verdict.FRESH and (entry.flags & ENDED or now >= entry.soft):
+            return Verdict.STALE
+        return self._windowless(entry, verdict)
+
+    @staticmethod
+    def _windowless(entry: Entry, verdict: Verdict) -> Verdict:
+        """Without a stale window what is stale is dead."""
+        return Verdict.DEAD if verdict is Verdict.STALE and entry.hard <= entry.soft else verdict
+
+    def why(self, entry: Entry, now: float) -> str:
+        """Return in a word why an entry is not fresh."""
+        if entry.flags & BURIED:
+            return "ended"
+        if self.hidden(entry.tags, entry.instant) is not Verdict.FRESH:
+            return "tag"
+        return "ended" if entry.flags & ENDED else "expired"

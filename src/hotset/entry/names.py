@@ -1,0 +1,118 @@
+"""Names: what a key is called inside, bounded in length, and patterns over names.
+
+A text of up to 200 bytes is its own name. A longer text, and binary keys, become a digest that no text equals.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from hashlib import blake2b
+from typing import TypeAlias
+
+from hotset.errors import KeyRejected
+
+MAX_BYTES = 200
+"""Memcached takes names of 250 bytes; this leaves room for a prefix and a namespace of fair length."""
+_READABLE = 60
+"""So many characters of a digested key stay readable, for people and for patterns such as "user:*"."""
+
+
+class Digest:
+    """The name of a key that is too long, or binary: its first characters and a hash of all of it.
+
+    A type of its own, so that no text can be mistaken for it: a key made from user input cannot take its place.
+    """
+
+    __slots__ = ("_hash", "text")
+
+    def __init__(self, kind: str, readable: str, content: bytes) -> None:
+        digest = blake2b(content, digest_size=20, person=kind.encode()).hexdigest()
+        self.text = f"{readable}%~{digest}"
+        self._hash = hash(("hotset digest", self.text))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Digest and other.text == self.text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+Name: TypeAlias = str | Digest
+
+
+def name_of(key: object) -> Name:
+    """Return the name of a key, or raise `KeyRejected`.
+
+    Equal keys have equal names in every process; different keys, text or bytes, have different names.
+    """
+    if type(key) is str:
+        if len(key) <= MAX_BYTES and key.isascii():
+            return key
+        try:
+            content = key.encode()
+        except UnicodeEncodeError:
+            raise KeyRejected(f"key {key!r} holds a lone surrogate, which no store can hold") from None
+        return key if len(content) <= MAX_BYTES else Digest("text", key[:_READABLE], content)
+    if isinstance(key, str):
+        return name_of(str.__str__(key))  # the content, whatever the subclass makes of __str__
+    if isinstance(key, bytes):
+        return Digest("bytes", "", bytes(key))
+    raise rejected(key)
+
+
+def rejected(key: object) -> KeyRejected:
+    """Return the error for what cannot be a key."""
+    if isinstance(key, list | tuple | set | frozenset | dict):
+        hint = "; for several keys use delete(*keys), expire(*keys) or one of the *_many calls"
+    elif isinstance(key, int | float) and not isinstance(key, bool):
+        hint = f'; a key with its kind in it, such as "user:{key}", is one that others can read'
+    else:
+        hint = ""
+    return KeyRejected(f"a key is text or bytes, not {type(key).__name__} {key!r:.80}{hint}")
+
+
+def text_of(name: Name) -> str:
+    """Return a name as text, for events, patterns and people."""
+    return name if isinstance(name, str) else name.text
+
+
+def pattern(match: object) -> re.Pattern[str]:
+    r"""Return a compiled glob over whole names: `*`, `?`, `[abc]`, `[a-z]`, `[^a]`, and `\` before a literal.
+
+    The same as in Redis' SCAN and KEYS, so that a pattern means the same in every tier.
+    """
+    if not isinstance(match, str) or not match:
+        raise KeyRejected(f'match: a pattern such as "user:*", not {match!r}')
+    return _compiled(match)
+
+
+@lru_cache(maxsize=256)
+def _compiled(match: str) -> re.Pattern[str]:
+    out: list[str] = []
+    at = 0
+    while at < len(match):
+        char = match[at]
+        at += 1
+        if char == "*":
+            out.append(".*")
+        elif char == "?":
+            out.append(".")
+        elif char == "\\" and at < len(match):
+            out.append(re.escape(match[at]))
+            at += 1
+        elif char == "[" and (end := match.find("]", at)) > at:
+            body = match[at:end]
+            negated = body.startswith("^") and len(body) > 1
+            inside = re.sub(r"([\\\]^\[&~|])", r"\\\1", body[1:] if negated else body)
+            out.append(f"[{'^' if negated else ''}{inside}]")
+            at = end + 1
+        else:
+            out.append(re.escape(char))
+    try:
+        return re.compile("".join(out), re.DOTALL)
+    except re.error:
+        raise KeyRejected(f"match: {match!r} is no pattern; a range in [] runs from the lesser to the greater") from None

@@ -1,0 +1,258 @@
+"""Families: keys of one shape, with their type and options. Every operation is the face's, on the key that the
+arguments make.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from hotset.core.load import Loader, is_async, loader_of
+from hotset.entry.template import Tags, Template, escape, render
+from hotset.errors import ConfigError, KeyRejected
+from hotset.options import NAMES
+from hotset.options import tags as tag_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from hotset.aio import AsyncCache
+    from hotset.cache import Cache
+    from hotset.entry.lookup import Hit, Miss
+    from hotset.options import Duration, OptionArgs, Options
+
+T = TypeVar("T")
+
+
+class Shape:
+    """How arguments become a key and tags; the type and the options that go with them. Immutable, shared by views."""
+
+    __slots__ = ("_prefix", "_simple", "kind", "names", "options", "signature", "tags", "template")
+
+    def __init__(  # noqa: PLR0913  one field each
+        self, template: Template | None, signature: inspect.Signature, prefix: str, kind: Any, options: Options, tags: Tags
+    ) -> None:
+        self.template = template
+        self.signature = signature
+        self.kind = kind
+        self.options = options
+        self.tags = tags
+        self._prefix = prefix
+        self.names = tuple(signature.parameters)
+        plain = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
+        self._simple = all(each.kind in plain for each in signature.parameters.values())
+
+    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments by name, defaults filled in; a TypeError as the function itself would raise."""
+        if self._simple and not kwargs and len(args) == len(self.names):
+            return dict(zip(self.names, args, strict=True))
+        bound = self.signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        return bound.arguments
+
+    def key(self, values: Mapping[str, Any]) -> str:
+        """Return the key of these arguments."""
+        if self.template is not None:
+            return self.template.make(values)
+        parts = []
+        for name, value in values.items():
+            parameter = self.signature.parameters[name]
+            each = tuple(sorted(value.items())) if parameter.kind is parameter.VAR_KEYWORD else value
+            parts.append(escape(render(each, f"argument {name} of {self._prefix}"), ","))
+        return f"{self._prefix}({','.join(parts)})"
+
+    def item(self, item: Any, bound: tuple[Any, ...]) -> dict[str, Any]:
+        """Return the arguments that an item of a many call stands for: itself, or the tuple of several."""
+        rest = len(self.names) - len(bound)
+        given = item if rest > 1 and isinstance(item, tuple) else (item,)
+        return self.bind((*bound, *given), {})
+
+
+def shape(template: str, kind: Any, defaults: Options, given: OptionArgs) -> Shape:
+    """Return the shape of a family that is made from its template alone."""
+    parsed = Template(template, None)
+    if not parsed.names:
+        raise ConfigError(f'template {template!r} names no field: a family has some, as in "user:{{id}}"')
+    for name in parsed.names:
+        if name in NAMES:
+            raise ConfigError(f"template {template!r}: {name} is the name of an option; call the field otherwise")
+    parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in parsed.names]
+    options, tags = with_tags(defaults, given, parsed.names)
+    return Shape(parsed, inspect.Signature(parameters), "", kind, options, tags)
+
+
+def with_tags(defaults: Options, given: OptionArgs, names: Iterable[str]) -> tuple[Options, Tags]:
+    """Return the options of a family and its tags; those without a field are plain tags of the options."""
+    tags = Tags(tag_names(given.get("tags", ())), tuple(names))
+    return defaults.override({**given, "tags": tags.plain}), tags
+
+
+class Keys:
+    """What the sync and the async family share: from arguments to keys, options and loaders."""
+
+    def __init__(self, face: Any, shape: Shape, bound: tuple[Any, ...] = ()) -> None:
+        self._face = face
+        self._shape = shape
+        self._bound = bound
+
+    def key(self, *args: Any, **kwargs: Any) -> str:
+        """Return the key of these arguments."""
+        return self._shape.key(self._shape.bind((*self._bound, *args), kwargs))
+
+    def _split(self, args: tuple[Any, ...], kwargs: dict[str, Any], last: str) -> tuple[str, Any, Options]:
+        """Return key, the last positional argument (a value, a ttl, a loader) and the options of a call."""
+        if not args:
+            raise TypeError(f"{last} is missing: it comes last, after the arguments that make the key")
+        *given, value = args
+        mine = {name: kwargs.pop(name) for name in list(kwargs) if name in self._shape.names}
+        values = self._shape.bind((*self._bound, *given), mine)
+        key = self._shape.key(values)
+        options = self._shape.options.override(kwargs)
+        if last == "value":
+            made = (*self._shape.tags.before(values), *self._shape.tags.after(values, value))
+            return key, value, options.override({"tags": made})
+        return key, (value, values), options.override({"tags": self._shape.tags.before(values)})
+
+    def _loader(self, function: Callable[..., Any], values: Mapping[str, Any]) -> Loader:
+        arguments = tuple(values.values())[len(self._bound) :]
+        return loader_of(function, arguments, lambda result: self._shape.tags.after(values, result))
+
+    def _items(self, items: Iterable[Any]) -> dict[Any, str]:
+        """Return the key of each item of a many call."""
+        keys: dict[Any, str] = {}
+        for item in items:
+            try:
+                keys[item] = self._shape.key(self._shape.item(item, self._bound))
+            except TypeError as error:
+                raise KeyRejected(f"{item!r} is no item of this family: {error}") from error
+        return keys
+
+    def _batch(self, function: Callable[..., Any]) -> Loader:
+        def tags_of(item: Any, result: Any) -> tuple[str, ...]:
+            values = self._shape.item(item, self._bound)
+            return (*self._shape.tags.before(values), *self._shape.tags.after(values, result))
+
+        return Loader(function, (), asynchronous=is_async(function), tags_of=tags_of)
+
+    def __repr__(self) -> str:
+        made = self._shape.template.text if self._shape.template is not None else "its arguments"
+        return f"<{type(self).__name__} of {made!r}>"
+
+
+class Family(Keys, Generic[T]):
+    """Keys of one shape in a cache. Arguments come as in the template, or by name; options by name."""
+
+    _face: Cache
+
+    def get(self, *args: Any, default: Any = None, **kwargs: Any) -> T | None:
+        """Return the fresh value for these arguments, else `default`."""
+        return self._face.get(self.key(*args, **kwargs), default)  # type: ignore[no-any-return]
+
+    def lookup(self, *args: Any, **kwargs: Any) -> Hit[T] | Miss:
+        """Return a `Hit`, or a falsy `Miss`; see `Cache.lookup`."""
+        return self._face.lookup(self.key(*args, **kwargs))
+
+    def set(self, *args: Any, **kwargs: Any) -> bool:
+        """Store a value: `users.set(7, user, ttl="1h")`."""
+        key, value, options = self._split(args, kwargs, "value")
+        return self._face._write(key, value, options)  # noqa: SLF001  a family is part of its face
+
+    def add(self, *args: Any, **kwargs: Any) -> bool:
+        """Store a value unless a fresh one is there already: `users.add(7, user)`."""
+        key, value, options = self._split(args, kwargs, "value")
+        return self._face._write(key, value, options, only_absent=True)  # noqa: SLF001  as above
+
+    def touch(self, *args: Any, **kwargs: Any) -> bool:
+        """Give a fresh entry a new life: `users.touch(7, "10m")`."""
+        key, (ttl, _), _ = self._split(args, kwargs, "ttl")
+        return self._face.touch(key, ttl)
+
+    def get_or_load(self, *args: Any, **kwargs: Any) -> T:
+        """Return the fresh value, else what the loader, the last argument, returns: `users.get_or_load(7, load)`.
+
+        The loader is called with the family's arguments if it requires any, else with none.
+        """
+        key, (function, values), options = self._split(args, kwargs, "loader")
+        return self._face._load(key, function, lambda: self._loader(function, values), options)  # type: ignore[no-any-return]  # noqa: SLF001
+
+    def get_many(self, items: Iterable[Any]) -> dict[Any, T]:
+        """Return the fresh values among `items`: single arguments, or tuples of several."""
+        keys = self._items(items)
+        found = self._face.get_many(keys.values())
+        return {item: found[key] for item, key in keys.items() if key in found}
+
+    def set_many(self, values: Mapping[Any, T], **options: Any) -> bool:
+        """Store a value for each item."""
+        return all([self.set(*_spread(item), value, **options) for item, value in values.items()])
+
+    def get_or_load_many(self, items: Iterable[Any], loader: Callable[[list[Any]], Mapping[Any, T]], **options: Any) -> dict[Any, T]:
+        """Return the values of `items`, the missing ones loaded with one call; see `Cache.get_or_load_many`."""
+        return self._face._read_many(self._items(items), self._batch(loader), self._shape.options.override(options))  # noqa: SLF001
+
+    def delete(self, *args: Any, **kwargs: Any) -> int:
+        """End the entry of these arguments; see `Cache.delete`."""
+        return self._face.delete(self.key(*args, **kwargs))
+
+    def expire(self, *args: Any, **kwargs: Any) -> int:
+        """Make the entry of these arguments stale; see `Cache.expire`."""
+        return self._face.expire(self.key(*args, **kwargs))
+
+
+class AsyncFamily(Keys, Generic[T]):
+    """Keys of one shape in a cache, from the async face; see `Family`."""
+
+    _face: AsyncCache
+
+    async def get(self, *args: Any, default: Any = None, **kwargs: Any) -> T | None:
+        """Return the fresh value for these arguments, else `default`."""
+        return await self._face.get(self.key(*args, **kwargs), default)  # type: ignore[no-any-return]
+
+    async def lookup(self, *args: Any, **kwargs: Any) -> Hit[T] | Miss:
+        """Return a `Hit`, or a falsy `Miss`; see `Cache.lookup`."""
+        return await self._face.lookup(self.key(*args, **kwargs))
+
+    async def set(self, *args: Any, **kwargs: Any) -> bool:
+        """Store a value: `await users.set(7, user, ttl="1h")`."""
+        key, value, options = self._split(args, kwargs, "value")
+        return await self._face._write(key, value, options)  # noqa: SLF001  a family is part of its face
+
+    async def add(self, *args: Any, **kwargs: Any) -> bool:
+        """Store a value unless a fresh one is there already."""
+        key, value, options = self._split(args, kwargs, "value")
+        return await self._face._write(key, value, options, only_absent=True)  # noqa: SLF001  as above
+
+    async def touch(self, *args: Any, **kwargs: Any) -> bool:
+        """Give a fresh entry a new life: `await users.touch(7, "10m")`."""
+        key, (ttl, _), _ = self._split(args, kwargs, "ttl")
+        return await self._face.touch(key, ttl)
+
+    async def get_or_load(self, *args: Any, **kwargs: Any) -> T:
+        """Return the fresh value, else what the loader, the last argument, returns."""
+        key, (function, values), options = self._split(args, kwargs, "loader")
+        return await self._face._load(key, function, lambda: self._loader(function, values), options)  # type: ignore[no-any-return]  # noqa: SLF001
+
+    async def get_many(self, items: Iterable[Any]) -> dict[Any, T]:
+        """Return the fresh values among `items`: single arguments, or tuples of several."""
+        keys = self._items(items)
+        found = await self._face.get_many(keys.values())
+        return {item: found[key] for item, key in keys.items() if key in found}
+
+    async def set_many(self, values: Mapping[Any, T], **options: Any) -> bool:
+        """Store a value for each item."""
+        return all([await self.set(*_spread(item), value, **options) for item, value in values.items()])
+
+    async def get_or_load_many(self, items: Iterable[Any], loader: Callable[[list[Any]], Any], **options: Any) -> dict[Any, T]:
+        """Return the values of `items`, the missing ones loaded with one call; see `Cache.get_or_load_many`."""
+        return await self._face._read_many(self._items(items), self._batch(loader), self._shape.options.override(options))  # noqa: SLF001
+
+    async def delete(self, *args: Any, **kwargs: Any) -> int:
+        """End the entry of these arguments; see `Cache.delete`."""
+        return await self._face.delete(self.key(*args, **kwargs))
+
+    async def expire(self, *args: Any, **kwargs: Any) -> int:
+        """Make the entry of these arguments stale; see `Cache.expire`."""
+        return await self._face.expire(self.key(*args, **kwargs))
+
+
+def _spread(item: Any) -> tuple[Any, ...]:
+    return item if isinstance(item, tuple) else (item,)

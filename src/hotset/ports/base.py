@@ -1,0 +1,92 @@
+"""What the core asks of the world, and the rules of waiting that both worlds share.
+
+A wait is an edge from the work whose loader waits to the work that it waits for. An edge that would close a circle is
+refused with `WouldDeadlock`, as is a wait that blocks the very event loop which the other work needs.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from hotset.engine.flight import edges
+from hotset.errors import WouldDeadlock
+
+if TYPE_CHECKING:
+    from hotset.engine.flight import Flight, Work
+
+Function: TypeAlias = Callable[..., Any]
+Outcome: TypeAlias = tuple[Any, Exception | None]
+"""A loader's value, or what it raised. Carried, not raised: a coroutine cannot let a StopIteration through."""
+
+current: ContextVar[Work | None] = ContextVar("hotset_work", default=None)
+"""The work whose loader runs in this context, or in one that it was copied from: see `inside`."""
+
+
+class Ports(Protocol):
+    """The four things that the core cannot do in the same way for sync and async callers."""
+
+    async def call(self, work: Work, function: Function, arguments: tuple[Any, ...]) -> Outcome:
+        """Run a loader, and return its value or what it raised."""
+        ...
+
+    async def lead(self, work: Work, job: Callable[[Ports], Coroutine[Any, Any, None]], *, asynchronous: bool) -> None:
+        """Run the job that settles the flights of `work`; return when it has.
+
+        Where callers can be cancelled, the job goes on without them for as long as anybody wants it.
+        """
+        ...
+
+    async def join(self, flight: Flight) -> None:
+        """Wait until somebody else's flight is settled."""
+        ...
+
+
+def inside() -> Work | None:
+    """Return the work whose loader runs right here: in this task, or in this thread when it is a sync loader.
+
+    A task or thread born in a loader has a copy of its context, and is not inside: nobody there waits for it.
+    """
+    work = current.get()
+    if work is None or work.runner is None:
+        return None
+    if isinstance(work.runner, int):
+        return work if work.runner == threading.get_ident() else None
+    import asyncio  # noqa: PLC0415  a task runs, so it is loaded
+
+    try:
+        return work if asyncio.current_task() is work.runner else None
+    except RuntimeError:
+        return None
+
+
+def begin_wait(mine: Work | None, other: Work, *, blocked_loop: object = None) -> None:
+    """Note that `mine` waits for `other`, or raise `WouldDeadlock` where that wait could never end.
+
+    `blocked_loop`: the event loop that stands still while the caller waits, if there is one.
+    """
+    with edges:
+        chain = other.chain()
+        names = ", ".join(repr(flight.name) for flight in other.flights[:3])
+        if any(work is mine for work in chain):
+            raise WouldDeadlock(f"the loader of {_names(mine)} asks for {names}, which waits for that very loader")
+        if blocked_loop is not None and any(work.loop is blocked_loop for work in chain):
+            raise WouldDeadlock(
+                f"{names} is being loaded by a task of the event loop that this sync call blocks; "
+                "await the call on cache.aio instead"
+            )
+        if mine is not None:
+            mine.waits_for.append(other)
+
+
+def end_wait(mine: Work | None, other: Work) -> None:
+    """The wait is over."""
+    if mine is not None:
+        with edges:
+            mine.waits_for.remove(other)
+
+
+def _names(work: Work | None) -> str:
+    return ", ".join(repr(flight.name) for flight in work.flights[:3]) if work is not None else ""

@@ -1,0 +1,98 @@
+"""The sync world: everything runs in the caller's thread and no port ever suspends.
+
+So a sync call finishes the core's coroutine with one `send(None)`; see docs/decisions/0001.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from hotset.ports.base import begin_wait, current, end_wait, inside
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from hotset.engine.flight import Flight, Work
+    from hotset.ports.base import Function, Outcome, Ports
+
+T = TypeVar("T")
+
+
+def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Return what a coroutine of the core returns, run over ports that never suspend."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+    coroutine.close()
+    raise RuntimeError("a port suspended under a sync caller: this is a defect of hotset")
+
+
+class SyncPorts:
+    """Runs loaders in the caller's thread, and waits by blocking it."""
+
+    __slots__ = ()
+
+    async def call(self, work: Work, function: Function, arguments: tuple[Any, ...]) -> Outcome:
+        """Run a loader, and return its value or what it raised."""
+        work.runner = threading.get_ident()
+        token = current.set(work)
+        try:
+            value = self.finish(work, function(*arguments))
+        except Exception as error:  # noqa: BLE001  it is handed to everybody who waits
+            return None, error
+        else:
+            return value, None
+        finally:
+            current.reset(token)
+            work.runner = None
+
+    def finish(self, work: Work, value: Any) -> Any:  # noqa: ARG002  a worker of the async face needs it
+        """Return the loader's value, or refuse it where it would have to be awaited."""
+        if not hasattr(type(value), "__await__"):
+            return value
+        if hasattr(value, "close"):
+            value.close()
+        raise TypeError("the loader is async: await it through cache.aio, the async face of the same cache")
+
+    async def lead(  # the sync leader runs its loader itself, whatever its kind: `finish` refuses an async one
+        self,
+        work: Work,
+        job: Callable[[Ports], Coroutine[Any, Any, None]],
+        *,
+        asynchronous: bool,  # noqa: ARG002
+    ) -> None:
+        """Run the job here and now."""
+        mine = inside()
+        begin_wait(mine, work)
+        try:
+            await job(self)
+        finally:
+            end_wait(mine, work)
+
+    async def join(self, flight: Flight) -> None:
+        """Block this thread until the flight is settled."""
+        mine = inside()
+        try:
+            begin_wait(mine, flight.work, blocked_loop=running_loop())
+            try:
+                gate = threading.Lock()
+                gate.acquire()
+                flight.on_settled(gate.release)
+                gate.acquire()  # interrupted by Ctrl-C like any other wait
+            finally:
+                end_wait(mine, flight.work)
+        except BaseException:
+            flight.table.leave(flight.work)
+            raise
+
+
+def running_loop() -> object | None:
+    """Return the event loop that runs in this thread, without loading asyncio for it."""
+    events = sys.modules.get("asyncio.events")
+    return events._get_running_loop() if events is not None else None  # noqa: SLF001  get_running_loop raises instead
+
+
+SYNC: Final = SyncPorts()
