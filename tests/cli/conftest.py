@@ -1,7 +1,6 @@
 """Running the command line as its users do: in a process of its own, with a temporary directory that is watched."""
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -15,10 +14,28 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 # Small enough for a second or two, large enough for hits, misses and waiting.
 SMALL = ("--users", "900", "--requests", "400", "--threads", "4", "--tasks", "12")
 
+# As from a terminal, also where the tests themselves are a background job, which ignores Ctrl-C.
+COMMAND = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from hotset.cli import main
+sys.exit(main())
+"""
+
 
 def environment(temporary: Path, changes: Mapping[str, str]) -> dict[str, str]:
     """The environment of a command: no colours forced, no settings of hotset, and where temporary files go."""
-    left_out = ("HOTSET_", "NO_COLOR", "FORCE_COLOR", "TTY_", "COLUMNS", "LINES", "TERM", "PYTHONPATH", "PYTHONIOENCODING")
+    left_out = (
+        "HOTSET_",
+        "NO_COLOR",
+        "FORCE_COLOR",
+        "TTY_",
+        "COLUMNS",
+        "LINES",
+        "TERM",
+        "PYTHONPATH",
+        "PYTHONIOENCODING",
+    )
     kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     paths = os.pathsep.join(path for path in sys.path if path)
     return {**kept, "TMPDIR": str(temporary), "PYTHONPATH": paths, "PYTHONUTF8": "1", **changes}
@@ -30,13 +47,11 @@ def start(tmp_path: Path) -> Start:
 
     def start(*arguments: str, **changes: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "hotset.cli", *arguments],
+            [sys.executable, "-c", COMMAND, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             env=environment(tmp_path, changes),
-            # As from a terminal, also where the tests themselves are a background job that ignores Ctrl-C.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
 
     return start

@@ -41,7 +41,9 @@ def naive(path: Path, user_id: int) -> Profile:
         users = {row[0]: row for row in db.execute("SELECT id, name, email, city_id, revision FROM users")}
         cities = dict(db.execute("SELECT id, name FROM cities").fetchall())
         categories = dict(db.execute("SELECT id, name FROM categories").fetchall())
-        products = {number: (price, of) for number, price, of in db.execute("SELECT id, price, category_id FROM products")}
+        products = {
+            number: (price, of) for number, price, of in db.execute("SELECT id, price, category_id FROM products")
+        }
         days = db.execute("SELECT user_id, placed FROM orders").fetchall()
         lines = db.execute("SELECT user_id, product_id, quantity FROM order_lines").fetchall()
     spent: dict[int, Counter[int]] = {user: Counter() for user in users}

@@ -1,0 +1,113 @@
+"""What the contract's tests share: a source whose first load can be held, and readers of each kind."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from hotset import Cache
+
+PATIENCE = 20.0
+"""Seconds after which a test gives up; nothing here waits for time to pass."""
+
+
+class Source:
+    """A row with a version. The first load reads it and is then held until `release`."""
+
+    def __init__(self) -> None:
+        self.version = 1
+        self.loads = 0
+        self.error: Exception | None = None
+        self.begun = threading.Event()
+        self._held = threading.Event()
+        self._lock = threading.Lock()
+
+    def _read(self) -> tuple[int, bool]:
+        with self._lock:
+            self.loads += 1
+            return self.version, self.loads == 1
+
+    def load(self) -> int:
+        """Read the row, and be held if it is the first load."""
+        version, first = self._read()
+        if first:
+            self.begun.set()
+            assert self._held.wait(PATIENCE)
+            if self.error is not None:
+                raise self.error
+        return version
+
+    async def load_async(self) -> int:
+        """Read the row without blocking the loop."""
+        version, first = self._read()
+        if first:
+            self.begun.set()
+            assert await asyncio.to_thread(self._held.wait, PATIENCE)
+            if self.error is not None:
+                raise self.error
+        return version
+
+    def release(self) -> None:
+        """Let the first load return."""
+        self._held.set()
+
+
+class Readers:
+    """Reads a key as a thread, as a task with an async loader, or as a task with a sync loader."""
+
+    KINDS = ("thread", "task", "task with sync loader")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, threads: ThreadPoolExecutor) -> None:
+        self._loop = loop
+        self._threads = threads
+
+    def start(self, kind: str, cache: Cache, key: str, source: Source, **options: Any) -> Future[int]:
+        """Begin a read and return its future."""
+        if kind == "thread":
+            return self._threads.submit(cache.get_or_load, key, source.load, **options)
+        loader: Callable[[], Any] = source.load_async if kind == "task" else source.load
+        return asyncio.run_coroutine_threadsafe(cache.aio.get_or_load(key, loader, **options), self._loop)
+
+
+@pytest.fixture
+def source() -> Iterator[Source]:
+    """A fresh source, never left holding anybody."""
+    source = Source()
+    yield source
+    source.release()
+
+
+@pytest.fixture
+def cache() -> Iterator[Cache]:
+    """A cache whose invariants are checked at the end."""
+    with Cache(ttl="1h") as cache:
+        yield cache
+        cache._space.engine.check()
+
+
+@pytest.fixture(scope="module")
+def readers() -> Iterator[Readers]:
+    """Readers with an event loop in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    with ThreadPoolExecutor(16) as threads:
+        yield Readers(loop, threads)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Return once the condition holds: it must come true by what other threads do, however long that takes."""
+    ticking = threading.Event()
+    for _ in range(int(PATIENCE * 1000)):
+        if condition():
+            return
+        ticking.wait(0.001)
+    raise AssertionError("what was waited for never happened")
