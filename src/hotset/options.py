@@ -62,6 +62,9 @@ LATER = frozenset(
 """Names that the design gives a meaning and this version does not build: refused, so that nobody counts on them."""
 
 
+OF_A_TIER = frozenset({"max_entries", "max_bytes", "policy", "weigher"})
+
+
 def not_yet(name: str) -> ConfigError:
     """Return the error for a setting that a later version builds."""
     return ConfigError(f"{name}: not built in this version of hotset; leave it out. Valid are {', '.join(NAMES)}")
@@ -89,6 +92,8 @@ class Options:
                     changes[name] = seconds(value, name)
             elif name in LATER:
                 raise not_yet(name)
+            elif name in OF_A_TIER:
+                raise ConfigError(f"{name}: a setting of a tier, as in Cache(Memory({name}=…)); options are {', '.join(NAMES)}")
             else:
                 raise unknown("option", name, NAMES)
         return replace(self, **changes)  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ Start = Callable[..., subprocess.Popen[str]]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 # Small enough for a second or two, large enough for hits, misses and waiting.
-SMALL = ("--users", "900", "--requests", "400", "--threads", "4", "--tasks", "12")
+SMALL = ("--users", "200", "--requests", "300", "--threads", "4", "--tasks", "12")
 
 # As from a terminal, also where the tests themselves are a background job, which ignores Ctrl-C.
 COMMAND = """

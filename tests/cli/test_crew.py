@@ -58,7 +58,11 @@ def test_what_a_worker_raises_is_raised_by_finished(kind: str) -> None:
 def test_leaving_early_waits_for_every_worker() -> None:
     """When the block is left, by an error too, the workers are halted and no thread is left."""
     over = threading.Event()
-    crew = Crew(halt=over.set, jobs=[lambda: None if over.wait(LONG) else None] * 3)
+
+    def work() -> None:
+        over.wait(LONG)
+
+    crew = Crew(halt=over.set, jobs=[work] * 3)
 
     def leave_early() -> None:
         with crew:

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from hotset.cli.demo import Building, Ran, Running, Settings, story
-from hotset.cli.figures import Report
 from hotset.cli.trace import Trace
 from tests.cli.conftest import SMALL, Run, Start
 
@@ -34,20 +33,20 @@ def figures(run: Run) -> dict[str, Any]:
 def test_the_figures_agree(figures: dict[str, Any]) -> None:
     """Hits and misses are the requests, the cache saves queries, and every scene holds."""
     assert (figures["ok"], figures["problems"]) == (True, [])
-    assert figures["database"]["users"] == 900
+    assert figures["database"]["users"] == 200
     assert tuple(figures["phases"]) == PHASES
     for name, phase in figures["phases"].items():
-        assert phase["done"] == phase["requests"] == phase["hits"] + phase["misses"] == 400
+        assert phase["done"] == phase["requests"] == phase["hits"] + phase["misses"] == 300
         assert phase["workers"] == {"threads": 4, "tasks": 12}[phase["kind"]]
         assert phase["wrong"] == 0
         assert phase["cached"] == name.endswith("hotset")
         assert phase["query"]["p50_us"] <= phase["query"]["p99_us"]
         assert phase["requests_per_second"] > 0
     without, cached, awithout, acached = figures["phases"].values()
-    assert without["queries"] == awithout["queries"] == 400
+    assert without["queries"] == awithout["queries"] == 300
     # No more than the users asked for: each is loaded once, whoever asks at the same time.
-    assert cached["queries"] == acached["queries"] == figures["trace"]["users"] < 400
-    assert figures["queries_saved"] == 2 * (400 - figures["trace"]["users"])
+    assert cached["queries"] == acached["queries"] == figures["trace"]["users"] < 300
+    assert figures["queries_saved"] == 2 * (300 - figures["trace"]["users"])
     assert cached["hits"] > 0
     assert cached["misses"] >= cached["queries"]
     assert without["hits"] == 0
@@ -65,7 +64,7 @@ def test_what_is_read_fits_80_columns_and_needs_no_colour(run: Run, tmp_path: Pa
     assert (done.returncode, done.stderr) == (0, "")
     assert max(len(line) for line in done.stdout.splitlines()) <= 80
     assert "\x1b" not in done.stdout
-    for words in ("900 users", "400 requests", "hit ratio", "hit p99", "miss p99", "query p99", "queries saved", "µs"):
+    for words in ("200 users", "300 requests", "hit ratio", "hit p99", "miss p99", "query p99", "queries saved", "µs"):
         assert words in done.stdout
     assert len(re.findall(r"^ +ok ", done.stdout, re.MULTILINE)) == len(SCENES)
     assert "All of it held." in done.stdout
@@ -74,7 +73,7 @@ def test_what_is_read_fits_80_columns_and_needs_no_colour(run: Run, tmp_path: Pa
 
 def test_an_ascii_terminal_gets_ascii(run: Run) -> None:
     """Where the output's encoding has no µ the demo does without."""
-    done = run("demo", *SMALL, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    done = run("demo", *SMALL, "--requests", "30", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.isascii()
     assert " us " in done.stdout
@@ -163,7 +162,7 @@ def settings(requests: int) -> Settings:
 
 
 @pytest.mark.usefixtures("temporary")
-@pytest.mark.parametrize("calls", [0, 1, 5, 12, 100, 211, 215, 230])
+@pytest.mark.parametrize("calls", [0, 1, 5, 100, 210, 216, 230])
 def test_a_story_ends_wherever_the_check_says_so(calls: int) -> None:
     """While it builds, probes, replays or plays: what the check raises comes out, and nothing is left."""
     with pytest.raises(Enough):
@@ -178,18 +177,3 @@ def test_a_story_that_is_closed_leaves_nothing(temporary: Path, kind: type) -> N
     assert any(isinstance(event, kind) for event in told)
     assert list(temporary.iterdir())
     told.close()
-
-
-@pytest.mark.usefixtures("temporary")
-def test_a_claim_that_does_not_hold_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a delete that does nothing the first scene fails, and the report says so: the scene is able to see it."""
-    from hotset.family import Family  # noqa: PLC0415  only this test breaks it
-
-    monkeypatch.setattr(Family, "delete", lambda *_: 0)
-    monkeypatch.setattr("hotset.cli.scenes._PATIENCE", 0.2)
-    *_, report = story(settings(requests=50), lambda: None)
-    assert isinstance(report, Report)
-    assert [problem.partition(":")[0] for problem in report.problems] == ["update_and_delete"]
-    assert report.as_json()["ok"] is False
-    assert not report.scenes[0].holds
-    assert report.scenes[0].figures["old_reads"] > 0

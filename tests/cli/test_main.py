@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import hotset
+from hotset.cli import main
 from tests.cli.conftest import Run, environment
 
 
@@ -29,13 +30,16 @@ from tests.cli.conftest import Run, environment
         pytest.param(["--nothing"], "--nothing", id="no such option at all"),
     ],
 )
-def test_what_cannot_be_used_is_said_in_one_line(run: Run, arguments: list[str], complaint: str) -> None:
+def test_what_cannot_be_used_is_said_in_one_line(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], complaint: str
+) -> None:
     """Bad arguments end with exit code 2 and one line on stderr that names the argument; stdout stays empty."""
-    done = run(*arguments)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("hotset: ")
-    assert complaint in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("hotset: ")
+    assert complaint in said.err
+    assert said.err.count("\n") == 1
 
 
 def test_a_file_that_is_no_trace_is_refused(run: Run, tmp_path: Path) -> None:
@@ -50,11 +54,16 @@ def test_a_file_that_is_no_trace_is_refused(run: Run, tmp_path: Path) -> None:
     )
 
 
-def test_a_disabled_cache_is_no_demo(run: Run) -> None:
-    """With HOTSET_DISABLE the demo says that there is nothing to show."""
-    done = run("demo", HOTSET_DISABLE="1")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "HOTSET_DISABLE" in done.stderr
+@pytest.mark.parametrize("value", ["1", "perhaps"])
+def test_a_disabled_cache_is_no_demo(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    """With HOTSET_DISABLE set, or set to nonsense, the demo says in one line that this is in its way."""
+    monkeypatch.setenv("HOTSET_DISABLE", value)
+    assert main(["demo"]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    assert said.err.startswith("hotset: HOTSET_DISABLE")
 
 
 def test_the_version_is_the_packages(run: Run) -> None:
@@ -64,13 +73,14 @@ def test_the_version_is_the_packages(run: Run) -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["demo", "--help"]])
-def test_help_fits_80_columns(run: Run, arguments: list[str]) -> None:
+def test_help_fits_80_columns(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     """Help names the command, in plain text of at most 80 columns."""
-    done = run(*arguments)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "demo" in done.stdout
-    assert max(len(line) for line in done.stdout.splitlines()) <= 80
-    assert "\x1b" not in done.stdout
+    assert main(arguments) == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert "demo" in said.out
+    assert max(len(line) for line in said.out.splitlines()) <= 80
+    assert "\x1b" not in said.out
 
 
 @pytest.mark.parametrize("missing", ["typer", "rich"])

@@ -29,9 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return run(sys.argv[1:] if arguments is None else arguments)
     except ModuleNotFoundError as missing:
-        if missing.name is None or missing.name.partition(".")[0] not in _EXTRA:
+        name = (missing.name or "").partition(".")[0]
+        if name not in _EXTRA:
             raise
-        sys.stderr.write(f"hotset: the command line needs {missing.name}: pip install 'hotset[cli]'\n")
+        sys.stderr.write(f"hotset: the command line needs {name}: pip install 'hotset[cli]'\n")
         return 2
     except KeyboardInterrupt:
         return 130

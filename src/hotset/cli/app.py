@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hotset import __version__
+from hotset import ConfigError, __version__
 from hotset.cli import trace as traces
 from hotset.cli.demo import Settings, story
 from hotset.cli.figures import Report
 from hotset.cli.screen import Screen, console
 from hotset.cli.stop import Stop, Stopped
+from hotset.config.environment import disabled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,14 +40,12 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = app(list(arguments), prog_name="hotset", standalone_mode=False)
     except _Unusable as error:
-        return _refuse(error.format_message())  # type: ignore[attr-defined]
-    except typer.Abort:
-        return 130
-    return code if isinstance(code, int) else 0
-
-
-def _refuse(message: str) -> int:
-    sys.stderr.write(f"hotset: {' '.join(message.split())}\n")
+        unusable = error.format_message()  # type: ignore[attr-defined]
+    except (traces.BadTrace, ConfigError) as error:
+        unusable = str(error)
+    else:
+        return code if isinstance(code, int) else 0
+    sys.stderr.write(f"hotset: {' '.join(unusable.split())}\n")
     return 2
 
 
@@ -85,10 +84,9 @@ def demo(
     A shop's database is built in a temporary directory; a trace of real requests asks it for users' profiles, first
     without a cache and then through hotset, by threads and by async tasks; three scenes follow. Nothing stays behind.
     """
-    try:
-        chosen = traces.carried(requests) if trace is None else traces.read(trace, requests)
-    except traces.BadTrace as error:
-        return _refuse(str(error))
+    chosen = traces.carried(requests) if trace is None else traces.read(trace, requests)
+    if disabled():
+        raise ConfigError("HOTSET_DISABLE switches every cache off, and this demo shows one: unset it")
     stop = Stop()
     try:
         with stop.listening():

@@ -62,9 +62,7 @@ class Crew:
         try:
             job()
         except BaseException as failure:  # noqa: BLE001  it is raised again, in the thread that asks
-            with self._lock:
-                self._failure = self._failure or failure
-            self._halt()
+            self._fail(failure)
         finally:
             with self._lock:
                 self._left -= 1
@@ -72,9 +70,18 @@ class Crew:
                     self._finished.set()
 
     def _loop(self) -> None:
-        asyncio.run(self._gather())
+        async def gather() -> None:
+            await asyncio.gather(*(self._arun(task) for task in self._tasks))
 
-    async def _gather(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            for task in self._tasks:
-                group.create_task(task())
+        asyncio.run(gather())
+
+    async def _arun(self, task: Task) -> None:
+        try:
+            await task()
+        except Exception as failure:  # noqa: BLE001  as in _run; the other tasks end as threads do, when halted
+            self._fail(failure)
+
+    def _fail(self, failure: BaseException) -> None:
+        with self._lock:
+            self._failure = self._failure or failure
+        self._halt()

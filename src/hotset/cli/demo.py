@@ -154,15 +154,14 @@ def _replay(
     replay = Replay(requests, source, kind=kind, cached=cached)
     # Every replay begins with an empty cache, so that its figures are its own.
     with Cache("memory://?max_entries=50_000", namespace="demo", ttl="10m") as cache:
+        aio = cache.aio
 
-        @cache.cached("profile:{user_id}", tags=["city:{result.city}"])
+        @cache.cached("profile:{user_id}")
         def profile(user_id: int) -> Profile:
             return source.load(user_id)
 
-        profiles = cache.aio.family("profile:{user_id}", Profile, tags=["city:{result.city}"])
-
         async def aprofile(user_id: int) -> Profile:
-            return await profiles.get_or_load(user_id, source.load)
+            return await aio.get_or_load(f"profile:{user_id}", partial(source.load, user_id))
 
         async def in_a_thread(user_id: int) -> Profile:
             return await asyncio.to_thread(source.load, user_id)

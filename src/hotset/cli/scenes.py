@@ -39,7 +39,8 @@ def update_and_delete(origin: Origin, *, threads: int, tasks: int, check: Check)
     """Change a user in the database while threads and tasks keep reading him, and watch each one's next read."""
     began, asked, user_id = time.perf_counter(), origin.queries, 1
     with Cache("memory://", namespace="demo-update", ttl="10m") as cache:
-        profiles, aprofiles = (face.family("profile:{user_id}", Profile) for face in (cache, cache.aio))
+        profiles = cache.family("profile:{user_id}", Profile)
+        aprofiles = cache.aio.family("profile:{user_id}", Profile)
         board = _Board(profiles.get_or_load(user_id, origin.profile).revision)
 
         def job() -> None:
@@ -197,8 +198,9 @@ _NEGATIVE_TTL = 0.5
 def failing_source(origin: Origin, *, check: Check) -> Scene:
     """Let a migration take a table away: what is answered then; and ask for a user who does not exist."""
     began, user_id = time.perf_counter(), 2
-    options = {"ttl": "10m", "stale_if_error": "10m", "negative_ttl": _NEGATIVE_TTL}
-    with Cache("memory://", namespace="demo-failure", **options) as cache:
+    with Cache(
+        "memory://", namespace="demo-failure", ttl="10m", stale_if_error="10m", negative_ttl=_NEGATIVE_TTL
+    ) as cache:
 
         @cache.cached("profile:{user_id}")
         def profile(user_id: int) -> Profile:

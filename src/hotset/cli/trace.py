@@ -66,10 +66,8 @@ def read(path: Path, limit: int) -> Trace:
             return Trace(path.name, _requests(file, limit))
     except BadTrace as error:
         raise BadTrace(f"{path}: {error}; {VALID}") from None
-    except EOFError:
-        raise BadTrace(f"{path}: the gzip data ends too early; {VALID}") from None
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise BadTrace(f"{path}: the gzip data is damaged ({error}); {VALID}") from None
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise BadTrace(f"{path}: the gzip data is damaged or cut off; {VALID}") from None
     except OSError as error:
         raise BadTrace(f"{path}: {error.strerror or error}; {VALID}") from None
 
