@@ -11,10 +11,12 @@ import functools
 import importlib.metadata
 import random
 import time
-from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hotset import Cache
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 KEYS = 10_000
 ROUNDS = 40
@@ -47,7 +49,7 @@ async def _awaited(calls: dict[str, Callable[[], Any]]) -> dict[str, float]:
 
 def measure() -> list[tuple[str, float, float, str]]:
     """Return for each case its name, nanoseconds, ratio, and what the ratio is to."""
-    rng = random.Random(1)  # noqa: S311  no secret
+    rng = random.Random(1)
     names = [f"user:{number}" for number in range(KEYS)]
     rng.shuffle(names)
     asked = ["user:%d" % int(name[5:]) for name in names]  # noqa: UP031  other objects than the stored ones
@@ -95,7 +97,7 @@ def _async_rows(cache: Cache) -> list[tuple[str, float, float, str]]:
 def _peers(names: list[str]) -> dict[str, Callable[[str], object]]:
     peers: dict[str, Callable[[str], object]] = {}
     try:
-        import cachetools  # type: ignore[import-untyped,unused-ignore]  # noqa: PLC0415  only where it is installed
+        import cachetools  # type: ignore[import-untyped,unused-ignore]
     except ImportError:
         return peers
     held = cachetools.TTLCache(KEYS, 3_600)

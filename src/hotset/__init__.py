@@ -1,11 +1,11 @@
 """hotset keeps your hot set close, and never serves what you have invalidated.
 
-    from hotset import Cache
+from hotset import Cache
 
-    cache = Cache(ttl="10m")
+cache = Cache(ttl="10m")
 
-    @cache.cached("user:{user_id}")
-    def load_user(user_id: int) -> User: ...
+@cache.cached("user:{user_id}")
+def load_user(user_id: int) -> User: ...
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def __getattr__(name: str) -> object:
     room = _ROOM_OF.get(name)
     if room is None:
         raise AttributeError(f"module 'hotset' has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415  the front door stays light
+    from importlib import import_module
 
     found = getattr(import_module(f"hotset.{room}"), name)
     globals()[name] = found

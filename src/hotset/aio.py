@@ -61,7 +61,7 @@ class AsyncCache:
     @classmethod
     def _over(cls, space: Space) -> AsyncCache:
         face = cls.__new__(cls)
-        face._open(space)
+        face._open(space)  # noqa: SLF001  its own class
         return face
 
     @classmethod
@@ -181,17 +181,19 @@ class AsyncCache:
     # -- families, children
 
     @overload
-    def family(self, template: str, type: type[T], **options: Unpack[OptionArgs]) -> AsyncFamily[T]: ...  # noqa: A002
+    def family(self, template: str, type: type[T], **options: Unpack[OptionArgs]) -> AsyncFamily[T]: ...
     @overload
-    def family(self, template: str, type: None = None, **options: Unpack[OptionArgs]) -> AsyncFamily[Any]: ...  # noqa: A002
-    def family(self, template: str, type: Any = None, **options: Unpack[OptionArgs]) -> AsyncFamily[Any]:  # noqa: A002
+    def family(self, template: str, type: None = None, **options: Unpack[OptionArgs]) -> AsyncFamily[Any]: ...
+    def family(self, template: str, type: Any = None, **options: Unpack[OptionArgs]) -> AsyncFamily[Any]:
         """Return the keys of one shape: `users = aio.family("user:{id}", User)`, then `await users.get(7)`."""
-        from hotset.family import AsyncFamily, shape  # noqa: PLC0415  faces import each other
+        from hotset.family import AsyncFamily, shape
 
         return AsyncFamily(self, shape(template, type, self._space.options, options))
 
     @overload
-    def cached(self, template: Callable[P, Coroutine[Any, Any, R]]) -> AsyncCached[P, R]: ...
+    def cached(  # type: ignore[overload-overlap]  # what is awaited is the narrower of the two
+        self, template: Callable[P, Coroutine[Any, Any, R]]
+    ) -> AsyncCached[P, R]: ...
     @overload
     def cached(self, template: Callable[P, R]) -> Cached[P, R]: ...
     @overload
@@ -201,7 +203,7 @@ class AsyncCache:
 
         Without a template the key is made of the function's name and all its arguments.
         """
-        from hotset.cached import Decorator  # noqa: PLC0415  faces import each other
+        from hotset.cached import Decorator
 
         if callable(template) or isinstance(template, property | staticmethod | classmethod):
             return Decorator(self, None, options)(template)

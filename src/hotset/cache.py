@@ -65,12 +65,12 @@ class Cache:
     def _open(self, space: Space) -> None:
         self._space = space
         self._aio: AsyncCache | None = None
-        self.get = space.table.get  # type: ignore[method-assign]  the hit path is the engine's, without a frame between
+        self.get = space.table.get  # type: ignore[method-assign]  # the hit path is the engine's own, without a frame between
 
     @classmethod
     def _over(cls, space: Space) -> Cache:
         face = cls.__new__(cls)
-        face._open(space)
+        face._open(space)  # noqa: SLF001  its own class
         return face
 
     @classmethod
@@ -83,7 +83,7 @@ class Cache:
     def aio(self) -> AsyncCache:
         """The async face of this cache: the same entries, the same loads in flight."""
         if self._aio is None:
-            from hotset.aio import AsyncCache  # noqa: PLC0415  it loads asyncio
+            from hotset.aio import AsyncCache
 
             self._aio = AsyncCache._over(self._space)  # noqa: SLF001  the other face of one thing
         return self._aio
@@ -116,7 +116,9 @@ class Cache:
         given = self._space.options.override(options)
         return self._load(key, loader, lambda: loader_of(loader, (key,)), given)  # type: ignore[no-any-return]
 
-    def _load(self, key: str | bytes, function: Callable[..., Any], loader: Callable[[], Loader], options: Options) -> Any:
+    def _load(
+        self, key: str | bytes, function: Callable[..., Any], loader: Callable[[], Loader], options: Options
+    ) -> Any:
         value = self._space.table.get(key, MISSING)
         if value is not MISSING:
             return value
@@ -203,17 +205,19 @@ class Cache:
     # -- families, children
 
     @overload
-    def family(self, template: str, type: type[T], **options: Unpack[OptionArgs]) -> Family[T]: ...  # noqa: A002
+    def family(self, template: str, type: type[T], **options: Unpack[OptionArgs]) -> Family[T]: ...
     @overload
-    def family(self, template: str, type: None = None, **options: Unpack[OptionArgs]) -> Family[Any]: ...  # noqa: A002
-    def family(self, template: str, type: Any = None, **options: Unpack[OptionArgs]) -> Family[Any]:  # noqa: A002
+    def family(self, template: str, type: None = None, **options: Unpack[OptionArgs]) -> Family[Any]: ...
+    def family(self, template: str, type: Any = None, **options: Unpack[OptionArgs]) -> Family[Any]:
         """Return the keys of one shape: `users = cache.family("user:{id}", User)`, then `users.get(7)`."""
-        from hotset.family import Family, shape  # noqa: PLC0415  faces import each other
+        from hotset.family import Family, shape
 
         return Family(self, shape(template, type, self._space.options, options))
 
     @overload
-    def cached(self, template: Callable[P, Coroutine[Any, Any, R]]) -> AsyncCached[P, R]: ...
+    def cached(  # type: ignore[overload-overlap]  # what is awaited is the narrower of the two
+        self, template: Callable[P, Coroutine[Any, Any, R]]
+    ) -> AsyncCached[P, R]: ...
     @overload
     def cached(self, template: Callable[P, R]) -> Cached[P, R]: ...
     @overload
@@ -223,7 +227,7 @@ class Cache:
 
         Without a template the key is made of the function's name and all its arguments.
         """
-        from hotset.cached import Decorator  # noqa: PLC0415  faces import each other
+        from hotset.cached import Decorator
 
         if callable(template) or isinstance(template, property | staticmethod | classmethod):
             return Decorator(self, None, options)(template)
@@ -273,7 +277,9 @@ class Cache:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def __len__(self) -> int:

@@ -44,7 +44,9 @@ class Decorator:
         face._space.options.override({**options, "tags": ()})  # noqa: SLF001  a wrong option shows where it is written
 
     @overload
-    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]]) -> AsyncCached[P, R]: ...
+    def __call__(  # type: ignore[overload-overlap]  # what is awaited is the narrower of the two
+        self, function: Callable[P, Coroutine[Any, Any, R]]
+    ) -> AsyncCached[P, R]: ...
     @overload
     def __call__(self, function: Callable[P, R]) -> Cached[P, R]: ...
     def __call__(self, function: Any) -> Any:
@@ -84,7 +86,14 @@ class _Run:
 class Cached(Family[R], Generic[P, R]):
     """A cached `def`. Call it as the function; `Family`'s operations take the function's arguments."""
 
-    def __init__(self, face: Cache, shape: Shape, function: Callable[..., Any], run: _Run | None = None, bound: tuple[Any, ...] = ()) -> None:
+    def __init__(
+        self,
+        face: Cache,
+        shape: Shape,
+        function: Callable[..., Any],
+        run: _Run | None = None,
+        bound: tuple[Any, ...] = (),
+    ) -> None:
         super().__init__(face, shape, bound)
         self._run = run or _Run(function)
         self._get = face._space.table.get  # noqa: SLF001  the hit path, without a frame between
@@ -136,7 +145,7 @@ class Cached(Family[R], Generic[P, R]):
         return Cached(self._face, self._shape, self._run.function, self._run, (*self._bound, instance))
 
     def __reduce__(self) -> str:
-        return self.__qualname__  # pickled by name, as functions are
+        return str(self._run.function.__qualname__)  # pickled by name, as functions are
 
 
 if TYPE_CHECKING:
@@ -144,16 +153,29 @@ if TYPE_CHECKING:
     class AsyncCached(AsyncFamily[R], Generic[P, R]):
         """How type checkers see a cached `async def`; at run time it is a real one with these attributes."""
 
-        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
-        async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
-        def batch(self, function: B) -> B: ...
-        async def many(self, items: Iterable[K]) -> dict[K, R]: ...
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+            """Return the cached result for these arguments, calling the function if there is none."""
+            ...
+
+        async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
+            """Call the function now and store its result."""
+            ...
+
+        def batch(self, function: B) -> B:
+            """Decorator: register a function from a list of arguments to a mapping, for `many`."""
+            ...
+
+        async def many(self, items: Iterable[K]) -> dict[K, R]:
+            """Return the results for several arguments, one loader call for the missing."""
+            ...
+
         @overload
         def __get__(self, instance: None, owner: type) -> AsyncCached[P, R]: ...
         @overload
         def __get__(
             self: AsyncCached[Concatenate[S, Q], R], instance: S, owner: type | None = None
         ) -> AsyncCached[Q, R]: ...
+        def __get__(self, instance: Any, owner: type | None = None) -> Any: ...
 
 
 class _AsyncView(AsyncFamily[Any]):
@@ -203,7 +225,9 @@ _OPERATIONS = (
 )
 
 
-def _async_function(face: AsyncCache, shape: Shape, function: Any, bound: tuple[Any, ...], run: _Run | None = None) -> Any:
+def _async_function(
+    face: AsyncCache, shape: Shape, function: Any, bound: tuple[Any, ...], run: _Run | None = None
+) -> Any:
     """Return a real `async def` that reads through the cache, with the family's operations as attributes."""
     view = _AsyncView(face, shape, run or _Run(function), bound)
 
@@ -224,7 +248,7 @@ class _AsyncMethod:
     def __init__(self, face: AsyncCache, shape: Shape, function: Any) -> None:
         self._face, self._shape, self._run = face, shape, _Run(function)
         self._unbound = _async_function(face, shape, function, (), self._run)
-        functools.update_wrapper(self, function)
+        functools.update_wrapper(self, function)  # type: ignore[arg-type]  # it is no function, and carries one's names
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         if instance is None:
@@ -242,14 +266,14 @@ class _ClassMethod:
 
     def __init__(self, made: Any) -> None:
         self._made = made
-        functools.update_wrapper(self, made)
+        functools.update_wrapper(self, made)  # type: ignore[arg-type]  # it is no function, and carries one's names
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self._made.__get__(owner or type(instance), None)
 
 
 def _sync_face(face: Cache | AsyncCache) -> Cache:
-    from hotset.cache import Cache  # noqa: PLC0415  faces import each other
+    from hotset.cache import Cache
 
     return face if isinstance(face, Cache) else Cache._over(face._space)  # noqa: SLF001
 
@@ -283,7 +307,9 @@ def _check_kind(function: Any) -> None:
     if isinstance(function, type):
         raise ConfigError(f"{valid}; the class {function.__qualname__} is none: cache a function that makes it")
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise ConfigError(f"{valid}; {function.__qualname__} is a generator, which can be read only once: return a list")
+        raise ConfigError(
+            f"{valid}; {function.__qualname__} is a generator, which can be read only once: return a list"
+        )
     if not callable(function) or not hasattr(function, "__qualname__"):
         raise ConfigError(f"{valid}; not {function!r}")
 

@@ -34,7 +34,7 @@ class ConfigError(HotsetError, ValueError):
     """A setting is wrong; the message names the setting and says what would be valid."""
 
 
-class KeyRejected(HotsetError, ValueError):  # noqa: N818  the field's word for it; DESIGN 4.2
+class KeyRejected(HotsetError, ValueError):
     """A key, or an argument that would become part of one, cannot be a key."""
 
 
@@ -46,27 +46,27 @@ class StoreError(HotsetError):
     """A tier outside the process did not do what it was asked. Reads never raise it."""
 
 
-class StoreUnavailable(StoreError, ConnectionError):  # noqa: N818  reads as the fact that it states
+class StoreUnavailable(StoreError, ConnectionError):
     """The store cannot be reached."""
 
 
-class StoreTimeout(StoreError, TimeoutError):  # noqa: N818  as above
+class StoreTimeout(StoreError, TimeoutError):
     """The store did not answer in time."""
 
 
-class StoreRefused(StoreError):  # noqa: N818  as above
+class StoreRefused(StoreError):
     """The store answered, and refused: too large, out of memory, read only."""
 
 
-class LoadTimeout(HotsetError, TimeoutError):  # noqa: N818  as above
+class LoadTimeout(HotsetError, TimeoutError):
     """A loader took longer than the caller would wait."""
 
 
-class WouldDeadlock(HotsetError, RuntimeError):  # noqa: N818  as above
+class WouldDeadlock(HotsetError, RuntimeError):
     """The call would wait for something that can only go on once the call has returned."""
 
 
-class NotFound(HotsetError, LookupError):  # noqa: N818  as above
+class NotFound(HotsetError, LookupError):
     """The source has no such thing.
 
     Raise it (or a subclass) in a loader. With `negative_ttl` it is remembered for that long and raised again without

@@ -81,5 +81,5 @@ class Events:
                 continue
             try:
                 call(event)
-            except Exception:
+            except Exception:  # noqa: BLE001  whatever it is, the read that told it goes on
                 _log.exception("a listener for %r raised", kind)

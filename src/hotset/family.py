@@ -1,6 +1,4 @@
-"""Families: keys of one shape, with their type and options. Every operation is the face's, on the key that the
-arguments make.
-"""
+"""Families: keys of one shape. Every operation is the face's, on the key that the arguments make."""
 
 from __future__ import annotations
 
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
     from hotset.aio import AsyncCache
     from hotset.cache import Cache
     from hotset.entry.lookup import Hit, Miss
-    from hotset.options import Duration, OptionArgs, Options
+    from hotset.options import OptionArgs, Options
 
 T = TypeVar("T")
 
@@ -29,8 +27,14 @@ class Shape:
 
     __slots__ = ("_prefix", "_simple", "kind", "names", "options", "signature", "tags", "template")
 
-    def __init__(  # noqa: PLR0913  one field each
-        self, template: Template | None, signature: inspect.Signature, prefix: str, kind: Any, options: Options, tags: Tags
+    def __init__(
+        self,
+        template: Template | None,
+        signature: inspect.Signature,
+        prefix: str,
+        kind: Any,
+        options: Options,
+        tags: Tags,
     ) -> None:
         self.template = template
         self.signature = signature
@@ -183,9 +187,11 @@ class Family(Keys, Generic[T]):
 
     def set_many(self, values: Mapping[Any, T], **options: Any) -> bool:
         """Store a value for each item."""
-        return all([self.set(*_spread(item), value, **options) for item, value in values.items()])
+        return all([self.set(*_spread(item), value, **options) for item, value in values.items()])  # noqa: C419  each is stored, whatever the others gave
 
-    def get_or_load_many(self, items: Iterable[Any], loader: Callable[[list[Any]], Mapping[Any, T]], **options: Any) -> dict[Any, T]:
+    def get_or_load_many(
+        self, items: Iterable[Any], loader: Callable[[list[Any]], Mapping[Any, T]], **options: Any
+    ) -> dict[Any, T]:
         """Return the values of `items`, the missing ones loaded with one call; see `Cache.get_or_load_many`."""
         return self._face._read_many(self._items(items), self._batch(loader), self._shape.options.override(options))  # noqa: SLF001
 
@@ -241,9 +247,13 @@ class AsyncFamily(Keys, Generic[T]):
         """Store a value for each item."""
         return all([await self.set(*_spread(item), value, **options) for item, value in values.items()])
 
-    async def get_or_load_many(self, items: Iterable[Any], loader: Callable[[list[Any]], Any], **options: Any) -> dict[Any, T]:
+    async def get_or_load_many(
+        self, items: Iterable[Any], loader: Callable[[list[Any]], Any], **options: Any
+    ) -> dict[Any, T]:
         """Return the values of `items`, the missing ones loaded with one call; see `Cache.get_or_load_many`."""
-        return await self._face._read_many(self._items(items), self._batch(loader), self._shape.options.override(options))  # noqa: SLF001
+        return await self._face._read_many(  # noqa: SLF001  a family is part of its face
+            self._items(items), self._batch(loader), self._shape.options.override(options)
+        )
 
     async def delete(self, *args: Any, **kwargs: Any) -> int:
         """End the entry of these arguments; see `Cache.delete`."""

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from numbers import Real
-from typing import TYPE_CHECKING, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 from hotset.errors import ConfigError, unknown
 
@@ -55,9 +55,19 @@ class OptionArgs(TypedDict, total=False):
 
 
 LATER = frozenset(
-    """stale_while_revalidate refresh_ahead jitter soft_timeout load_timeout lease_timeout max_age weight version on
-    tiers prefix envelope blind_ttl heartbeat hold_off outbox on_failover max_lag refresh_concurrency copy mode share
-    verify codec strict""".split()
+    (
+        *(
+            "stale_while_revalidate",
+            "refresh_ahead",
+            "jitter",
+            "soft_timeout",
+            "load_timeout",
+            "lease_timeout",
+            "max_age",
+        ),
+        *("weight", "version", "on", "tiers", "prefix", "envelope", "blind_ttl", "heartbeat", "hold_off", "outbox"),
+        *("on_failover", "max_lag", "refresh_concurrency", "copy", "mode", "share", "verify", "codec", "strict"),
+    )
 )
 """Names that the design gives a meaning and this version does not build: refused, so that nobody counts on them."""
 
@@ -93,7 +103,9 @@ class Options:
             elif name in LATER:
                 raise not_yet(name)
             elif name in OF_A_TIER:
-                raise ConfigError(f"{name}: a setting of a tier, as in Cache(Memory({name}=…)); options are {', '.join(NAMES)}")
+                raise ConfigError(
+                    f"{name}: a setting of a tier, as in Cache(Memory({name}=…)); options are {', '.join(NAMES)}"
+                )
             else:
                 raise unknown("option", name, NAMES)
         return replace(self, **changes)  # type: ignore[arg-type]
@@ -108,7 +120,7 @@ def tags(given: object) -> tuple[str, ...]:
     if isinstance(given, str | bytes):
         raise ConfigError(f"{valid}; not the one text {given!r}")
     try:
-        names = tuple(given)  # type: ignore[arg-type]
+        names: tuple[Any, ...] = tuple(given)  # type: ignore[arg-type]
     except TypeError:
         raise ConfigError(f"{valid}; not {given!r}") from None
     for name in names:

@@ -10,9 +10,10 @@ import asyncio
 import random
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from hotset import Cache
 
@@ -44,13 +45,13 @@ class Checker:
 
     def _load(self, key: str) -> int:
         version = self._versions[key]
-        for _ in range(random.randrange(3)):  # noqa: S311  the window in which an ending may fall
+        for _ in range(random.randrange(3)):
             threading.Event().wait(0)  # lets other threads run
         return version
 
     async def _load_async(self, key: str) -> int:
         version = self._versions[key]
-        for _ in range(random.randrange(3)):  # noqa: S311  as above
+        for _ in range(random.randrange(3)):
             await asyncio.sleep(0)
         return version
 
@@ -63,7 +64,7 @@ class Checker:
 
     def read_in_thread(self, reads: int, seed: int) -> None:
         """Read random keys."""
-        rng = random.Random(seed)  # noqa: S311  no secret
+        rng = random.Random(seed)
         for _ in range(reads):
             key = rng.choice(KEYS)
             floor = self._floors[key]
@@ -73,7 +74,7 @@ class Checker:
 
     async def read_in_task(self, reads: int, seed: int) -> None:
         """Read random keys, a task's way."""
-        rng = random.Random(seed)  # noqa: S311  no secret
+        rng = random.Random(seed)
         for turn in range(reads):
             key = rng.choice(KEYS)
             floor = self._floors[key]
@@ -86,23 +87,22 @@ class Checker:
 
     def end(self, seed: int) -> None:
         """Change the source and end what was changed, in a random way, until the readers are done."""
-        rng = random.Random(seed)  # noqa: S311  no secret
+        rng = random.Random(seed)
         while not self._done.is_set():
             key = rng.choice(KEYS)
             with self._write:
                 way = rng.randrange(12)
-                if way < 5:
-                    ended, call = [key], lambda key=key: self.cache.delete(key)
-                elif way < 7:
-                    ended, call = [key], lambda key=key: self.cache.expire(key)
-                elif way < 9:
-                    tag = self._tags(key)
-                    ended, call = [each for each in KEYS if self._tags(each) == tag], lambda t=tag: self.cache.delete(tags=t)
-                elif way < 11:
-                    prefix = key[:3]
-                    ended = [each for each in KEYS if each.startswith(prefix)]
-                    call = lambda p=prefix: self.cache.delete(match=f"{p}*")  # noqa: E731  one of five
-                else:
+                ended = [key]
+                call: Callable[[], object] = partial(self.cache.delete, key)
+                if 5 <= way < 7:
+                    call = partial(self.cache.expire, key)
+                elif 7 <= way < 9:
+                    ended = [each for each in KEYS if self._tags(each) == self._tags(key)]
+                    call = partial(self.cache.delete, tags=self._tags(key))
+                elif 9 <= way < 11:
+                    ended = [each for each in KEYS if each.startswith(key[:3])]
+                    call = partial(self.cache.delete, match=f"{key[:3]}*")
+                elif way == 11:
                     ended, call = KEYS, self.cache.clear
                 for each in ended:
                     self._versions[each] += 1
@@ -119,8 +119,11 @@ class Checker:
         async def tasks(first: int) -> None:
             await asyncio.gather(*(self.read_in_task(each // 10 + 1, first + turn) for turn in range(20)))
 
+        def run_tasks(first: int) -> None:
+            asyncio.run(tasks(first))
+
         readers = [threading.Thread(target=self.read_in_thread, args=(each, self._seed + turn)) for turn in range(4)]
-        readers += [threading.Thread(target=lambda t=turn: asyncio.run(tasks(self._seed + t))) for turn in (100, 200)]
+        readers += [threading.Thread(target=run_tasks, args=(self._seed + turn,)) for turn in (100, 200)]
         enders = [threading.Thread(target=self.end, args=(self._seed + turn,)) for turn in (300, 400)]
         with switching_often():
             for thread in (*enders, *readers):

@@ -23,7 +23,7 @@ def test_no_violation_in_200_000_reads() -> None:
     cache._space.engine.check()
 
 
-def _unfenced_fill(table: Table, flight: Any, entry: Any, *, tags: Any, result: Any, error: Any = None) -> str:  # noqa: ARG001
+def _unfenced_fill(table: Table, flight: Any, entry: Any, *, tags: Any, result: Any, error: Any = None) -> str:
     """Store whatever was loaded, as most caches do."""
     table.put(flight.name, entry)
     flight.settle(result, error, shareable=True)

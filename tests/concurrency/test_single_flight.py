@@ -31,26 +31,32 @@ def test_eight_threads_and_three_loops_load_a_cold_key_once(kind: str) -> None:
             await asyncio.sleep(0)
             return key
 
-        loader = load if kind == "sync" else load_async
         start.wait(PATIENCE)
-        return await asyncio.gather(*(cache.aio.get_or_load(key, loader) for _ in range(50)))
+        if kind == "sync":
+            return await asyncio.gather(*(cache.aio.get_or_load(key, load) for _ in range(50)))
+        return await asyncio.gather(*(cache.aio.get_or_load(key, load_async) for _ in range(50)))
 
     def one(key: str, start: threading.Barrier) -> list[str]:
+        def load() -> str:
+            loads.append(key)
+            return key
+
         start.wait(PATIENCE)
-        return [cache.get_or_load(key, lambda: loads.append(key) or key)]
+        return [cache.get_or_load(key, load)]
+
+    def loop(key: str, start: threading.Barrier) -> list[str]:
+        return asyncio.run(many(key, start))
 
     with ThreadPoolExecutor(11) as threads:
         for turn in range(50):
             key = f"cold:{turn}"
             start = threading.Barrier(11)
             readers = [threads.submit(one, key, start) for _ in range(8)]
-            readers += [threads.submit(lambda k=key, s=start: asyncio.run(many(k, s))) for _ in range(3)]
+            readers += [threads.submit(loop, key, start) for _ in range(3)]
             answers = [answer for reader in readers for answer in reader.result(PATIENCE)]
             assert answers == [key] * 158
     assert sorted(loads) == sorted(f"cold:{turn}" for turn in range(50))
     cache._space.engine.check()
-
-
 
 
 def test_a_cancelled_leader_leaves_its_load_to_those_who_wait() -> None:
@@ -264,7 +270,7 @@ def test_a_background_task_born_in_a_loader_may_ask_for_its_key() -> None:
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-def test_a_loader_runs_in_the_context_of_its_leader(asynchronous: bool) -> None:  # noqa: FBT001  a parameter
+def test_a_loader_runs_in_the_context_of_its_leader(asynchronous: bool) -> None:
     """The leader's context variables are seen by its loader, in a worker thread too."""
     cache = Cache()
 

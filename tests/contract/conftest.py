@@ -69,7 +69,7 @@ class Readers:
     def start(self, kind: str, cache: Cache, key: str, source: Source, **options: Any) -> Future[int]:
         """Begin a read and return its future."""
         if kind == "thread":
-            return self._threads.submit(cache.get_or_load, key, source.load, **options)
+            return self._threads.submit(lambda: cache.get_or_load(key, source.load, **options))
         loader: Callable[[], Any] = source.load_async if kind == "task" else source.load
         return asyncio.run_coroutine_threadsafe(cache.aio.get_or_load(key, loader, **options), self._loop)
 

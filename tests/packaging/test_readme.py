@@ -12,7 +12,7 @@ def test_the_ten_lines_run() -> None:
     """The first block of Python runs, and its delete takes the entry."""
     block = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)[0]
     names: dict[str, object] = {}
-    exec(compile(block, "README.md", "exec"), names)  # noqa: S102  it is our own text
+    exec(compile(block, "README.md", "exec"), names)  # our own text
     load_user = names["load_user"]
     assert load_user(7) == {"id": 7, "name": "Ada"}  # type: ignore[operator]
     assert load_user.delete(7) == 1  # type: ignore[attr-defined]

@@ -173,6 +173,7 @@ def _replay(
             aask = aprofile if cached else in_a_thread
             crew = Crew(halt=replay.end, tasks=[replay.task(aask) for _ in range(settings.tasks)])
         with crew:
+            yield Running(replay.picture(over=False))
             while not crew.finished(_TICK):
                 check()
                 yield Running(replay.picture(over=False))

@@ -192,7 +192,8 @@ def one_cold_key(origin: Origin, *, check: Check) -> Scene:
     )
 
 
-_NEGATIVE_TTL = 0.5
+# Short, because the scene waits until it is over; long against a query, so that many reads fall into it.
+_NEGATIVE_TTL = 0.3
 
 
 def failing_source(origin: Origin, *, check: Check) -> Scene:

@@ -22,7 +22,7 @@ class Memory:
     """What leaves when it is full."""
 
     def __post_init__(self) -> None:
-        if isinstance(self.max_entries, bool) or not isinstance(self.max_entries, int) or self.max_entries < 1:
+        if isinstance(self.max_entries, bool) or not isinstance(self.max_entries, int) or self.max_entries < 1:  # type: ignore[redundant-expr]  # callers may be untyped
             raise ConfigError(f"max_entries: a whole number from 1 on, not {self.max_entries!r}")
         if self.policy != "lru":
             later = "not built in this version of hotset" if self.policy in POLICIES_LATER else "unknown"
@@ -36,7 +36,7 @@ class Null:
 
 Tier: TypeAlias = Memory | Null
 
-_DESCRIPTIONS: dict[str, type[Memory] | type[Null]] = {"memory": Memory, "null": Null}
+_DESCRIPTIONS: dict[str, type[Memory | Null]] = {"memory": Memory, "null": Null}
 _SCHEMES_LATER = {"redis", "rediss", "valkey", "valkeys", "unix", "memcached", "lmdb"}
 
 
@@ -45,9 +45,13 @@ def process_tier(tiers: tuple[str | Tier, ...]) -> Tier:
     described = [from_url(tier) if isinstance(tier, str) else tier for tier in tiers]
     for tier in described:
         if not isinstance(tier, Memory | Null):
-            raise ConfigError(f'tiers: a tier is a url such as "memory://" or a description such as Memory(), not {tier!r}')
+            raise ConfigError(
+                f'tiers: a tier is a url such as "memory://" or a description such as Memory(), not {tier!r}'
+            )
     if len(described) > 1:
-        raise ConfigError(f"tiers: a cache has one process tier, not {len(described)}: {', '.join(map(repr, described))}")
+        raise ConfigError(
+            f"tiers: a cache has one process tier, not {len(described)}: {', '.join(map(repr, described))}"
+        )
     return described[0] if described else Memory()
 
 
@@ -57,9 +61,13 @@ def from_url(url: str) -> Tier:
     scheme = parts.scheme
     if "://" not in url or scheme not in _DESCRIPTIONS:
         if scheme in _SCHEMES_LATER:
-            raise ConfigError(f"tiers: {scheme}:// is not built in this version of hotset; valid are memory:// and null://")
+            raise ConfigError(
+                f"tiers: {scheme}:// is not built in this version of hotset; valid are memory:// and null://"
+            )
         if "://" not in url:
-            raise ConfigError(f'tiers: {url!r} is no url; a tier is one such as "memory://" (a namespace is namespace=…)')
+            raise ConfigError(
+                f'tiers: {url!r} is no url; a tier is one such as "memory://" (a namespace is namespace=…)'
+            )
         raise unknown("tier", f"{scheme}://", (f"{name}://" for name in _DESCRIPTIONS))
     if parts.netloc or parts.path.strip("/") or parts.fragment:
         raise ConfigError(f"tiers: {scheme}:// takes settings only, as in {scheme}://?max_entries=1000; not {url!r}")

@@ -103,7 +103,7 @@ async def close(space: Space) -> None:
     space.pool.close()
 
 
-def _named(space: Space, keys: tuple[str | bytes, ...], match: str | None, verb: str) -> list[Name]:
+def _named(space: Space, keys: tuple[object, ...], match: str | None, verb: str) -> list[Name]:
     """Return the names that are to end; every key is checked before the first one ends."""
     for key in keys:
         if verb == "expire" and isinstance(key, int | float):
@@ -129,4 +129,3 @@ def _check_wait(wait: str | None) -> None:
         raise ConfigError('wait="ack": not built in this version of hotset; valid are None, "local" and "store"')
     if wait not in {None, "local", "store"}:
         raise unknown("wait", wait, ["local", "store"])
-

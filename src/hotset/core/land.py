@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from hotset.core.decide import AfterFailure, after_failure, refuse
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from hotset.options import Options
 
 
-def land(  # noqa: PLR0913  what a landing is
+def land(
     space: Space, flight: Flight, key: str | bytes, load: Load, options: Options, value: Any, made: tuple[str, ...]
 ) -> None:
     """Settle a flight with a value: its life counts from when the load began, its instant from before that.
@@ -37,7 +38,7 @@ def land(  # noqa: PLR0913  what a landing is
 
 
 def fail(space: Space, flight: Flight, key: str | bytes, error: Exception, options: Options) -> None:
-    """Settle a flight with an error, which everybody who waits gets; a NotFound is remembered where that is asked for."""
+    """Settle a flight with an error, which everybody who waits gets; a NotFound is remembered if that is asked for."""
     _note(error, f"hotset: while loading {key!r}")
     what = after_failure(error, options)
     if what is AfterFailure.FALL_BACK:
@@ -47,7 +48,15 @@ def fail(space: Space, flight: Flight, key: str | bytes, error: Exception, optio
         if what is AfterFailure.REMEMBER:
             life = options.negative_ttl or 0.0
             remembered = fresh_copy(error)
-            entry = make(remembered, flight.work.began, life, window=None, tags=options.tags, instant=flight.instant, negative=True)
+            entry = make(
+                remembered,
+                flight.work.began,
+                life,
+                window=None,
+                tags=options.tags,
+                instant=flight.instant,
+                negative=True,
+            )
         space.table.fill(flight, entry, tags=options.tags, result=None, error=error)
     _told(space, "load_failed", flight, cause=type(error).__name__, error=error)
 
@@ -64,10 +73,8 @@ def fresh_copy(error: Exception) -> Exception:
 def _note(error: Exception, note: str) -> None:
     if note in getattr(error, "__notes__", ()):  # one exception object, raised again and again
         return
-    try:
+    with suppress(Exception):  # a frozen exception takes no note; it is still the loader's own
         error.add_note(note)
-    except Exception:  # noqa: BLE001, S110  a frozen exception takes no note; it is still the loader's own
-        pass
 
 
 def _told(space: Space, kind: str, flight: Flight, **details: Any) -> None:

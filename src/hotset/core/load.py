@@ -26,7 +26,12 @@ class Loader:
     __slots__ = ("arguments", "asynchronous", "function", "tags_of")
 
     def __init__(
-        self, function: Callable[..., Any], arguments: tuple[Any, ...], *, asynchronous: bool = False, tags_of: TagsOf | None = None
+        self,
+        function: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        *,
+        asynchronous: bool = False,
+        tags_of: TagsOf | None = None,
     ) -> None:
         self.function = function
         self.arguments = arguments
@@ -47,7 +52,9 @@ class _Later:
         raise self._error()
 
     def _error(self) -> ConfigError:
-        return ConfigError(f"loading().{self._name}: not built in this version of hotset; valid are ttl, tags and skip()")
+        return ConfigError(
+            f"loading().{self._name}: not built in this version of hotset; valid are ttl, tags and skip()"
+        )
 
 
 class Load:
@@ -164,5 +171,6 @@ def takes_argument(function: Callable[..., Any]) -> bool:
     except (TypeError, ValueError):  # some builtins have none
         return False
     return any(
-        each.default is each.empty and each.kind in {each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD} for each in parameters
+        each.default is each.empty and each.kind in {each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD}
+        for each in parameters
     )

@@ -66,7 +66,7 @@ def explain(space: Space, key: str | bytes) -> Explanation:
 
 def scan(space: Space, match: str, limit: int) -> list[str]:
     """Return up to `limit` keys whose entries a `get` would answer now, as text; binary and long ones abridged."""
-    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:  # type: ignore[redundant-expr]  # callers may be untyped
         raise ConfigError(f"limit: a whole number from 1 on, not {limit!r}")
     matches = pattern(match).fullmatch
     found: list[str] = []

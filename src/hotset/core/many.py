@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hotset.core.land import fail, land
 from hotset.core.load import Load, Loader, run
@@ -49,9 +49,7 @@ async def read_many(ports: Ports, space: Space, keys: Keys, loader: Loader, opti
         finally:
             for join in joins.values():
                 space.table.leave(join.flight.work)
-    return {
-        item: answers[item] for item in names if item in answers and not isinstance(answers[item][1], NotFound)
-    }
+    return {item: answers[item] for item in names if item in answers and not isinstance(answers[item][1], NotFound)}
 
 
 def _claim(
@@ -76,7 +74,7 @@ def _claim(
     return leads, joins
 
 
-async def _lead(  # noqa: PLR0913  what a batch is
+async def _lead(
     ports: Ports, space: Space, keys: Keys, work: Work, leads: dict[Hashable, Flight], loader: Loader, options: Options
 ) -> dict[Hashable, Answer]:
     """Load all that this caller leads with one call, and return what it may answer."""

@@ -1,8 +1,8 @@
 """The read of one key that was no hit: claim its slot, then load, or wait for who does.
 
-  claim ── Found ─ answer
-        ├─ Lead ── load ─ fill ─ settle ─ answer             the leader's read began before its load: it takes any outcome
-        └─ Join ── wait ─ shareable? answer : claim again     who joined may have begun after an ending (PROTOCOL rule 7)
+claim ── Found ─ answer
+      ├─ Lead ── load ─ fill ─ settle ─ answer             the leader's read began before its load: it takes any outcome
+      └─ Join ── wait ─ shareable? answer : claim again     who joined may have begun after an ending (PROTOCOL rule 7)
 """
 
 from __future__ import annotations
@@ -78,9 +78,7 @@ def _job(
     return lambda ports: _load(ports, space, key, flight, loader, options)
 
 
-async def _load(  # noqa: PLR0913  what a load is
-    ports: Ports, space: Space, key: str | bytes, flight: Flight, loader: Loader, options: Options
-) -> None:
+async def _load(ports: Ports, space: Space, key: str | bytes, flight: Flight, loader: Loader, options: Options) -> None:
     """Run the loader and settle the flight, whatever happens."""
     try:
         load = Load((key,), flight.stale.value if flight.stale is not None else MISSING)

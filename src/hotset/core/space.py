@@ -26,7 +26,7 @@ class Space:
 
     __slots__ = ("around_load", "engine", "namespace", "options", "pool", "table", "tier")
 
-    def __init__(  # noqa: PLR0913  made in two places, both below
+    def __init__(
         self,
         tier: Tier,
         engine: MemoryEngine,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hotset.engine.table import Table
+    from hotset.engine.protocol import Slots
     from hotset.entry.entry import Entry
     from hotset.entry.names import Name
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Work:
     """One run of a loader, for one key or for a batch."""
 
-    __slots__ = ("began", "cancel", "flights", "loop", "runner", "wanted", "waits_for")
+    __slots__ = ("began", "cancel", "flights", "loop", "runner", "waits_for", "wanted")
 
     def __init__(self, began: float) -> None:
         self.began = began
@@ -63,9 +63,21 @@ class Flight:
     stamp = -1
     value = None
 
-    __slots__ = ("_lock", "_wake", "error", "instant", "name", "result", "settled", "shareable", "stale", "table", "work")
+    __slots__ = (
+        "_lock",
+        "_wake",
+        "error",
+        "instant",
+        "name",
+        "result",
+        "settled",
+        "shareable",
+        "stale",
+        "table",
+        "work",
+    )
 
-    def __init__(self, table: Table, name: Name, work: Work, instant: int, stale: Entry | None) -> None:
+    def __init__(self, table: Slots, name: Name, work: Work, instant: int, stale: Entry | None) -> None:
         self.table = table
         self.name = name
         self.work = work
@@ -106,7 +118,7 @@ class Flight:
             wake()
 
 
-class StartOver(BaseException):  # noqa: N818  no error: it tells those who joined that they learn nothing here
+class StartOver(BaseException):
     """Settles a flight whose load said nothing about its key."""
 
 

@@ -7,10 +7,11 @@ import threading
 import weakref
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from hotset.clock import monotonic
 from hotset.engine import flight
+from hotset.engine.check import check_engine, entry_of
 from hotset.engine.lru import Lru
 from hotset.engine.table import Held, Table
 
@@ -86,7 +87,7 @@ class MemoryEngine:
             slots = self._cleared[-1]
             while slots and most > 0:
                 _, slot = slots.popitem()
-                entry = slot.stale if isinstance(slot, flight.Flight) else slot
+                entry = entry_of(slot)
                 if entry is not None:
                     self.policy.remove(entry)
                     entry.bury()
@@ -119,13 +120,8 @@ class MemoryEngine:
     def check(self) -> None:
         """Raise AssertionError unless policy, slots and flights agree."""
         with self.lock:
-            queued: dict[Any, tuple[Table, Name]] = dict(self.policy)
-            assert len(queued) == len(self.policy) <= self.capacity, f"{len(queued)} entries, capacity {self.capacity}"
-            awaited = [slot for slots in self._cleared for slot in slots.values()]
-            standing = [slot for table in self._tables.values() for slot in table.check(queued)]
-            entries = [slot.stale if isinstance(slot, flight.Flight) else slot for slot in (*awaited, *standing)]
-            held = {id(entry) for entry in entries if entry is not None}
-            assert held == {id(entry) for entry in queued}, "the policy and the slots hold different entries"
+            cleared = [slot for slots in self._cleared for slot in slots.values()]
+            check_engine(dict(self.policy), self.capacity, list(self._tables.values()), cleared)
 
 
 _engines = weakref.WeakSet()

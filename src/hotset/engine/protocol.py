@@ -50,12 +50,19 @@ class Slots(Protocol):
         ...
 
     def fill(
-        self, flight: Flight, entry: Entry | None, *, tags: tuple[str, ...], result: Any, error: BaseException | None = None
+        self,
+        flight: Flight,
+        entry: Entry | None,
+        *,
+        tags: tuple[str, ...],
+        result: Any,
+        error: BaseException | None = None,
     ) -> str:
         """Settle a flight with what its loader returned, and keep `entry` if the slot still holds the flight.
 
         Returns "stored", "skipped" (no entry was given, or there is no room), "refused" (ended or written meanwhile)
-        or "hidden" (one of `tags` ended meanwhile: those who joined start over). Without an entry what stood there is removed.
+        or "hidden" (one of `tags` ended meanwhile: those who joined start over).
+        Without an entry what stood there is removed.
         """
         ...
 

@@ -9,9 +9,9 @@ listeners told after the lock, because both may run any code.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
+from hotset.engine.departed import Departed
 from hotset.engine.flight import Flight, Found, Join, Lead
 from hotset.engine.scope import is_off
 from hotset.entry.entry import NEGATIVE, Entry, RichEntry
@@ -34,6 +34,7 @@ Slot: TypeAlias = Entry | Flight
 Departures: TypeAlias = "list[tuple[Table, Name, str, Any]]"
 """What left in one critical section: the table, the name, the cause, and the value, kept alive until after it."""
 
+
 @dataclass(slots=True)
 class Held:
     """All that a table holds, to be put aside and brought back."""
@@ -43,10 +44,6 @@ class Held:
     counts: Counters = field(default_factory=Counters)
     hits: int = 0
     misses: int = 0
-
-
-_REMEMBERED: Final = 1_024
-"""For so many names it is remembered how they left, for `explain` and the reason of a Miss."""
 
 
 class Table:
@@ -63,12 +60,13 @@ class Table:
         self.events = Events(namespace)
         self.scopes = engine.off_here
         self.stamp = 1
+        self._slots: dict[Name, Slot]
         self._touch: Callable[[Any], None]
         self._hold(Held(), engine.policy, engine.clock)
 
     # -- the hit path
 
-    def get(self, key: Any, default: Any = None, *, max_age: Any = None, type: Any = None) -> Any:  # noqa: A002, ARG002  DESIGN 4
+    def get(self, key: Any, default: Any = None, *, max_age: Any = None, type: Any = None) -> Any:  # noqa: ARG002  DESIGN 4
         """Return the fresh value of `key`, else `default`."""
         try:
             slot = self._slots.get(key)
@@ -92,7 +90,7 @@ class Table:
         left: Departures = []
         with self._lock:
             _, entry, verdict = self._standing(name, left)
-            if _answers(entry, verdict) and not is_off(self._engine):
+            if not is_off(self._engine) and _answers(entry, verdict):
                 self.hits += 1
                 return self._used(entry)
             self.misses += 1
@@ -128,7 +126,13 @@ class Table:
         return claim
 
     def fill(
-        self, flight: Flight, entry: Entry | None, *, tags: tuple[str, ...], result: Any, error: BaseException | None = None
+        self,
+        flight: Flight,
+        entry: Entry | None,
+        *,
+        tags: tuple[str, ...],
+        result: Any,
+        error: BaseException | None = None,
     ) -> str:
         """Settle a flight with what its loader returned, and keep `entry` if the slot still holds the flight."""
         left: Departures = []
@@ -225,9 +229,7 @@ class Table:
         with self._lock:
             slots, self._slots = self._slots, {}
             self.stamp += 1
-            self._left.clear()
-            for name in islice(slots, _REMEMBERED):
-                self._left[name] = "cleared"
+            self._left.note_all(slots, "cleared")
             self._engine.put_aside(slots)
 
     # -- what stands where
@@ -248,7 +250,7 @@ class Table:
             entry = slot.stale if isinstance(slot, Flight) else slot
             if entry is not None:
                 return self._reason(entry)
-            return "loading" if slot is not None else self._left.get(name, "absent")
+            return "loading" if slot is not None else self._left.cause(name)
 
     def names(self) -> list[Name]:
         """Return the names of all slots at this moment, flights included."""
@@ -286,7 +288,7 @@ class Table:
     def _reason(self, entry: Entry) -> str:
         if entry.flags & NEGATIVE and self.epochs.judge(entry, self._now()) is Verdict.FRESH:
             return "negative"
-        return self.epochs.why(entry, self._now())
+        return self.epochs.why(entry)
 
     def _used(self, entry: Entry) -> Any:
         """An entry proved itself: the next reader takes the short way. Lock held."""
@@ -310,7 +312,7 @@ class Table:
             return False
         entry.stamp = self.stamp
         self._slots[name] = entry
-        self._left.pop(name, None)
+        self._left.back(name)
         self._policy.add(entry, self, name)
         self._engine.make_room(left)
         return True
@@ -323,7 +325,7 @@ class Table:
         if entry is not None:
             self._part(name, entry, cause, left)
         elif cause != "replaced":
-            self._remember(name, cause)
+            self._left.note(name, cause)
         return True
 
     def _withdraw(self, flight: Flight) -> None:
@@ -338,13 +340,7 @@ class Table:
         self._policy.remove(entry)
         left.append((self, name, cause, entry.bury()))
         if cause != "replaced":
-            self._remember(name, cause)
-
-    def _remember(self, name: Name, cause: str) -> None:
-        self._left.pop(name, None)
-        self._left[name] = cause
-        if len(self._left) > _REMEMBERED:
-            del self._left[next(iter(self._left))]
+            self._left.note(name, cause)
 
     def evicted(self, entry: Entry, name: Name, left: Departures) -> None:
         """The policy has let go an entry of this table. Lock held."""
@@ -357,7 +353,7 @@ class Table:
             entry.bury()
             return
         self.counts.evictions += 1
-        self._remember(name, "evicted")
+        self._left.note(name, "evicted")
         left.append((self, name, "size", entry.bury()))
 
     @staticmethod
@@ -380,7 +376,7 @@ class Table:
         self._slots, self.epochs, self.counts = held.slots, held.epochs, held.counts
         self.hits, self.misses = held.hits, held.misses
         self._policy, self._touch, self._now = policy, policy.touch, clock
-        self._left: dict[Name, str] = {}
+        self._left = Departed()
 
     def forget_flights(self) -> None:
         """Empty the slots of all flights: who flew them is not here."""
@@ -389,22 +385,11 @@ class Table:
                 if isinstance(slot, Flight):
                     self._withdraw(slot)
 
-    def check(self, queued: dict[Any, tuple[Table, Name]]) -> list[Slot]:
-        """Raise AssertionError unless the slots are sound and the policy knows their entries; return the slots."""
-        for name, slot in self._slots.items():
-            entry = slot.stale if isinstance(slot, Flight) else slot
-            if isinstance(slot, Flight):
-                assert slot.table is self, f"{slot!r} stands in another table"
-                assert slot.name == name, f"{slot!r} stands at {name!r}"
-                assert slot in slot.work.flights, f"{slot!r} is no flight of its own work"
-                assert not slot.settled, f"{slot!r} has landed and is still in its slot"
-            if entry is not None:
-                assert queued.get(entry) == (self, name), f"the policy has {queued.get(entry)} for {name!r}"
-                assert entry.stamp <= self.stamp, f"{name!r} has a stamp from the future"
-                assert entry.soft <= entry.hard, f"{name!r} is stale before it is dead"
-        return list(self._slots.values())
+    def standing(self) -> dict[Name, Slot]:
+        """Return what stands in the slots at this moment."""
+        return dict(self._slots)
 
 
-def _answers(entry: Entry | None, verdict: Verdict) -> bool:
+def _answers(entry: Entry | None, verdict: Verdict) -> TypeGuard[Entry]:
     """Tell whether a plain `get` may answer with it."""
     return entry is not None and verdict is Verdict.FRESH and not entry.flags & NEGATIVE

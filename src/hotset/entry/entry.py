@@ -77,8 +77,16 @@ class RichEntry(Entry):
 
     __slots__ = ("_hard", "_instant", "_soft", "_tags")
 
-    def __init__(  # noqa: PLR0913  one field each, made in one place
-        self, value: Any, began: float, life: float, *, window: float, tags: tuple[str, ...], instant: int, negative: bool
+    def __init__(
+        self,
+        value: Any,
+        began: float,
+        life: float,
+        *,
+        window: float,
+        tags: tuple[str, ...],
+        instant: int,
+        negative: bool,
     ) -> None:
         super().__init__(value, began, life)
         self._soft = self.deadline
@@ -129,8 +137,15 @@ class RichEntry(Entry):
         return super().bury()
 
 
-def make(  # noqa: PLR0913  one field each; the one place that chooses between the two types
-    value: Any, began: float, life: float, *, window: float | None, tags: tuple[str, ...], instant: int, negative: bool = False
+def make(
+    value: Any,
+    began: float,
+    life: float,
+    *,
+    window: float | None,
+    tags: tuple[str, ...],
+    instant: int,
+    negative: bool = False,
 ) -> Entry:
     """Return the smallest entry that can say all this. Durations in seconds."""
     if tags or window or negative:

@@ -78,7 +78,7 @@ class Epochs:
         """Without a stale window what is stale is dead."""
         return Verdict.DEAD if verdict is Verdict.STALE and entry.hard <= entry.soft else verdict
 
-    def why(self, entry: Entry, now: float) -> str:
+    def why(self, entry: Entry) -> str:
         """Return in a word why an entry is not fresh."""
         if entry.flags & BURIED:
             return "ended"

@@ -115,4 +115,6 @@ def _compiled(match: str) -> re.Pattern[str]:
     try:
         return re.compile("".join(out), re.DOTALL)
     except re.error:
-        raise KeyRejected(f"match: {match!r} is no pattern; a range in [] runs from the lesser to the greater") from None
+        raise KeyRejected(
+            f"match: {match!r} is no pattern; a range in [] runs from the lesser to the greater"
+        ) from None

@@ -39,7 +39,15 @@ def render(value: Any, what: str) -> str:
         return str(value)
     if kind is str:
         return f"'{value}" if _LOOKS_TYPED.fullmatch(value) else value
-    if value is None or kind is bool or kind is float or kind is UUID or kind is date or kind is datetime or kind is time:
+    if (
+        value is None
+        or kind is bool
+        or kind is float
+        or kind is UUID
+        or kind is date
+        or kind is datetime
+        or kind is time
+    ):
         return repr(value) if kind is float else value.isoformat() if kind in {date, datetime, time} else str(value)
     return _render_rare(value, kind, what)
 
@@ -61,7 +69,11 @@ def _render_rare(value: Any, kind: type, what: str) -> str:
         return render(str.__str__(value), what)
     if hasattr(kind, "__index__"):
         return str(value.__index__())
-    hint = "use a tuple" if kind in {list, set, dict, bytearray} else "name one of its attributes in a template, as in {user.id}"
+    hint = (
+        "use a tuple"
+        if kind in {list, set, dict, bytearray}
+        else "name one of its attributes in a template, as in {user.id}"
+    )
     raise KeyRejected(f"{what}: a {kind.__qualname__} cannot be part of a key; {hint}")
 
 
@@ -88,7 +100,7 @@ class Template:
     __slots__ = ("_closed_by", "_fields", "_literals", "text")
 
     def __init__(self, text: str, names: Iterable[str] | None, what: str = "template", *, joined: bool = False) -> None:
-        if not isinstance(text, str) or not text:
+        if not isinstance(text, str) or not text:  # type: ignore[redundant-expr]  # callers may be untyped
             raise ConfigError(f'{what}: a text such as "user:{{user_id}}", not {text!r}')
         try:
             text.encode()
@@ -109,7 +121,9 @@ class Template:
         self._closed_by = "".join({literal[:1] for literal in self._literals[1:-1]})
         for literal in () if joined else self._literals[1:-1]:
             if not literal or literal[0].isalnum() or literal[0] in "%'~(":
-                raise ConfigError(f"{what} {text!r}: put a separator such as ':' between two fields, so that no two keys meet")
+                raise ConfigError(
+                    f"{what} {text!r}: put a separator such as ':' between two fields, so that no two keys meet"
+                )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -131,7 +145,7 @@ class Template:
                 except (AttributeError, LookupError, TypeError) as error:
                     raise KeyRejected(f"{what}: {error}") from error
             if field.conversion or field.spec:
-                text = format(_FORMATTER.convert_field(value, field.conversion), field.spec)  # type: ignore[arg-type]
+                text = format(_FORMATTER.convert_field(value, field.conversion), field.spec)
             else:
                 text = render(value, what)
             out.append(escape(text, self._closed_by))

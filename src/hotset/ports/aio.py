@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
@@ -144,10 +145,8 @@ async def _settled(flight: Flight) -> None:
             future.set_result(None)
 
     def wake() -> None:
-        try:
+        with suppress(RuntimeError):  # the loop has been closed: nobody waits there any more
             loop.call_soon_threadsafe(arrive)
-        except RuntimeError:  # the loop has been closed: nobody waits there any more
-            pass
 
     flight.on_settled(wake)
     await future

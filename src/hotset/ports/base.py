@@ -54,7 +54,7 @@ def inside() -> Work | None:
         return None
     if isinstance(work.runner, int):
         return work if work.runner == threading.get_ident() else None
-    import asyncio  # noqa: PLC0415  a task runs, so it is loaded
+    import asyncio
 
     try:
         return work if asyncio.current_task() is work.runner else None

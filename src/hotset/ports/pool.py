@@ -28,7 +28,7 @@ class Pool:
         """Have `call` run in a worker."""
         with self._lock:
             if self._executor is None or self._pid != os.getpid():
-                from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  import hotset stays cheap
+                from concurrent.futures import ThreadPoolExecutor
 
                 self._executor = ThreadPoolExecutor(WORKERS, "hotset-load")
                 self._pid = os.getpid()

@@ -1,0 +1,41 @@
+"""How names left lately: so that a Miss and `explain` can tell a deleted key from one that never was."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hotset.entry.names import Name
+
+_REMEMBERED: Final = 1_024
+
+
+class Departed:
+    """The causes for which the last 1,024 names left. Guarded by the table's lock."""
+
+    __slots__ = ("_causes",)
+
+    def __init__(self) -> None:
+        self._causes: dict[Name, str] = {}
+
+    def note(self, name: Name, cause: str) -> None:
+        """Remember that `name` has left."""
+        self._causes.pop(name, None)
+        self._causes[name] = cause
+        if len(self._causes) > _REMEMBERED:
+            del self._causes[next(iter(self._causes))]
+
+    def note_all(self, names: Iterable[Name], cause: str) -> None:
+        """Remember in place of all others that these have left, as far as there is room."""
+        self._causes = dict.fromkeys(islice(names, _REMEMBERED), cause)
+
+    def back(self, name: Name) -> None:
+        """`name` is there again."""
+        self._causes.pop(name, None)
+
+    def cause(self, name: Name) -> str:
+        """Return how `name` left, or "absent"."""
+        return self._causes.get(name, "absent")
