@@ -206,7 +206,8 @@ class AsyncCache:
         from hotset.cached import Decorator
 
         if callable(template) or isinstance(template, property | staticmethod | classmethod):
-            return Decorator(self, None, options)(template)
+            function: Any = template
+            return Decorator(self, None, options)(function)
         return Decorator(self, template, options)
 
     def child(self, name: str, **options: Unpack[OptionArgs]) -> AsyncCache:

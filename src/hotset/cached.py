@@ -52,7 +52,7 @@ class Decorator:
     def __call__(self, function: Any) -> Any:
         """Return the cached function; `ConfigError` for what cannot be cached, or a template that does not fit."""
         around = type(function) if isinstance(function, staticmethod | classmethod) else None
-        plain = function.__func__ if around is not None else function
+        plain: Any = function.__func__ if around is not None else function
         _check_kind(plain)
         is_method = _is_method(plain) and around is not staticmethod
         shape = _shape(plain, self._template, self._face, self._options, is_method=is_method)

@@ -43,7 +43,7 @@ class Work:
 
     def chain(self) -> list[Work]:
         """Return this work and all that it waits for, directly or not. The caller holds `edges`."""
-        found = [self]
+        found: list[Work] = [self]
         for work in found:
             found.extend(each for each in work.waits_for if all(each is not known for known in found))
         return found
