@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, time, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from string import Formatter
@@ -39,16 +39,12 @@ def render(value: Any, what: str) -> str:
         return str(value)
     if kind is str:
         return f"'{value}" if _LOOKS_TYPED.fullmatch(value) else value
-    if (
-        value is None
-        or kind is bool
-        or kind is float
-        or kind is UUID
-        or kind is date
-        or kind is datetime
-        or kind is time
-    ):
-        return repr(value) if kind is float else value.isoformat() if kind in {date, datetime, time} else str(value)
+    if kind is float:
+        return repr(value)
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if value is None or kind is bool or kind is UUID:
+        return str(value)
     return _render_rare(value, kind, what)
 
 

@@ -16,6 +16,6 @@ __all__ = ["EngineConformance", "FakeClock", "isolated"]
 def __getattr__(name: str) -> object:
     if name != "EngineConformance":
         raise AttributeError(f"module 'hotset.testing' has no attribute {name!r}")
-    from hotset.testing.conformance import EngineConformance  # noqa: PLC0415  it needs pytest
+    from hotset.testing.conformance import EngineConformance  # it needs pytest
 
     return EngineConformance

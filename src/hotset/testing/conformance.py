@@ -57,7 +57,9 @@ class EngineConformance:
         return engine.table("suite")
 
     @staticmethod
-    def entry(slots: Slots, clock: Clock, value: Any, *, life: float = 60.0, window: float = 0.0, tagged: bool = False) -> Entry:
+    def entry(
+        slots: Slots, clock: Clock, value: Any, *, life: float = 60.0, window: float = 0.0, tagged: bool = False
+    ) -> Entry:
         """Return an entry as a write makes it."""
         tags = TAGS if tagged else ()
         return make(value, clock(), life, window=window, tags=tags, instant=slots.epochs.count)
@@ -219,7 +221,7 @@ class EngineConformance:
         wrong: list[object] = []
 
         def work(seed: int) -> None:
-            rng = random.Random(seed)  # noqa: S311  no secret
+            rng = random.Random(seed)
             try:
                 for _ in range(1_500):
                     name = rng.choice("abcdefgh")

@@ -29,7 +29,7 @@ def isolated() -> Iterator[Callable[[Cache | AsyncCache], FakeClock]]:
     with ExitStack() as stack:
 
         def isolate(cache: Cache | AsyncCache) -> FakeClock:
-            from hotset.testing.isolation import isolated as within  # noqa: PLC0415  pytest starts without hotset
+            from hotset.testing.isolation import isolated as within  # pytest starts without hotset
 
             return stack.enter_context(within(cache))
 
