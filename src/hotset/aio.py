@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from hotset.cached import AsyncCached, Cached, Decorator
     from hotset.config.tiers import Tier
+    from hotset.core.change import Values
     from hotset.core.space import Space
     from hotset.entry.lookup import Explanation, Hit, Miss
     from hotset.events import Listener
@@ -152,7 +153,7 @@ class AsyncCache:
     async def _write(self, key: str | bytes, value: Any, options: Options, *, only_absent: bool = False) -> bool:
         return await change.write(self._space, key, value, options, only_absent=only_absent)
 
-    async def set_many(self, values: Mapping[str | bytes, Any], **options: Unpack[OptionArgs]) -> bool:
+    async def set_many(self, values: Values, **options: Unpack[OptionArgs]) -> bool:
         """Store several values; True when all were stored."""
         return await change.write_many(self._space, values, self._space.options.override(options))
 

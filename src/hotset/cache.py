@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hotset.aio import AsyncCache
     from hotset.cached import AsyncCached, Cached, Decorator
     from hotset.config.tiers import Tier
+    from hotset.core.change import Values
     from hotset.core.space import Space
     from hotset.entry.lookup import Explanation, Hit, Miss
     from hotset.events import Listener
@@ -172,7 +173,7 @@ class Cache:
     def _write(self, key: str | bytes, value: Any, options: Options, *, only_absent: bool = False) -> bool:
         return run_sync(change.write(self._space, key, value, options, only_absent=only_absent))
 
-    def set_many(self, values: Mapping[str | bytes, Any], **options: Unpack[OptionArgs]) -> bool:
+    def set_many(self, values: Values, **options: Unpack[OptionArgs]) -> bool:
         """Store several values; True when all were stored."""
         return run_sync(change.write_many(self._space, values, self._space.options.override(options)))
 

@@ -6,7 +6,7 @@ They are coroutines because a tier outside the process will be awaited, through 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hotset.core.decide import refuse
 from hotset.entry.entry import make
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from hotset.core.space import Space
     from hotset.entry.names import Name
     from hotset.options import Options
+
+    Values: TypeAlias = Mapping[str, Any] | Mapping[bytes, Any] | Mapping[str | bytes, Any]
+    """Values by key. A mapping is invariant in its keys: a caller's dict[str, int] is only the first of these."""
 
 
 async def write(space: Space, key: str | bytes, value: Any, options: Options, *, only_absent: bool = False) -> bool:
@@ -49,7 +52,7 @@ async def write(space: Space, key: str | bytes, value: Any, options: Options, *,
     return bool(stored)
 
 
-async def write_many(space: Space, values: Mapping[str | bytes, Any], options: Options) -> bool:
+async def write_many(space: Space, values: Values, options: Options) -> bool:
     """Store each value under its key, or none if one of them cannot be stored; True when all were."""
     for key, value in values.items():
         name_of(key)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Work:
     """One run of a loader, for one key or for a batch."""
 
-    __slots__ = ("began", "cancel", "flights", "loop", "runner", "waits_for", "wanted")
+    __slots__ = ("began", "cancel", "flights", "loop", "runs_here", "waits_for", "wanted")
 
     def __init__(self, began: float) -> None:
         self.began = began
@@ -30,8 +30,8 @@ class Work:
         """Callers that still want it; the table's lock guards it."""
         self.cancel: Callable[[], object] | None = None
         """Stops it, if it can be stopped; called when nobody wants it any more."""
-        self.runner: object = None
-        """The thread or the task that runs the loader."""
+        self.runs_here: Callable[[], bool] | None = None
+        """Tells whether the caller is the thread or the task that runs the loader; None while none does."""
         self.loop: object = None
         """The event loop that it needs to go on; None when it only needs its own thread."""
         self.waits_for: list[Work] = []

@@ -30,7 +30,7 @@ class AioPorts:
 
     async def call(self, work: Work, function: Function, arguments: tuple[Any, ...]) -> Outcome:
         """Await a loader, and return its value or what it raised."""
-        work.runner = asyncio.current_task()
+        work.runs_here = _in_this_task()
         token = current.set(work)
         try:
             return await function(*arguments), None
@@ -38,7 +38,7 @@ class AioPorts:
             return None, error
         finally:
             current.reset(token)
-            work.runner = None
+            work.runs_here = None
 
     async def lead(self, work: Work, job: Callable[[Ports], Coroutine[Any, Any, None]], *, asynchronous: bool) -> None:
         """Start the job as a task or in the pool, and wait for it like everybody else."""
@@ -103,11 +103,24 @@ class WorkerPorts(SyncPorts):
             return value
 
         async def on_the_loop() -> Any:
-            work.runner = asyncio.current_task()
+            work.runs_here = _in_this_task()
             return await value
 
         work.loop = self._loop
         return asyncio.run_coroutine_threadsafe(on_the_loop(), self._loop).result()
+
+
+def _in_this_task() -> Callable[[], bool]:
+    """Return what tells whether its caller is the task that runs now."""
+    mine = asyncio.current_task()
+
+    def runs_here() -> bool:
+        try:
+            return asyncio.current_task() is mine
+        except RuntimeError:  # no event loop runs in that thread
+            return False
+
+    return runs_here
 
 
 def _run(job: Callable[[Ports], Coroutine[Any, Any, None]], ports: Ports) -> None:

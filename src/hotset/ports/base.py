@@ -6,7 +6,6 @@ refused with `WouldDeadlock`, as is a wait that blocks the very event loop which
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -50,16 +49,8 @@ def inside() -> Work | None:
     A task or thread born in a loader has a copy of its context, and is not inside: nobody there waits for it.
     """
     work = current.get()
-    if work is None or work.runner is None:
-        return None
-    if isinstance(work.runner, int):
-        return work if work.runner == threading.get_ident() else None
-    import asyncio
-
-    try:
-        return work if asyncio.current_task() is work.runner else None
-    except RuntimeError:
-        return None
+    runs_here = work.runs_here if work is not None else None
+    return work if runs_here is not None and runs_here() else None
 
 
 def begin_wait(mine: Work | None, other: Work, *, blocked_loop: object = None) -> None:

@@ -37,7 +37,8 @@ class SyncPorts:
 
     async def call(self, work: Work, function: Function, arguments: tuple[Any, ...]) -> Outcome:
         """Run a loader, and return its value or what it raised."""
-        work.runner = threading.get_ident()
+        thread = threading.get_ident()
+        work.runs_here = lambda: threading.get_ident() == thread
         token = current.set(work)
         try:
             value = self.finish(work, function(*arguments))
@@ -47,7 +48,7 @@ class SyncPorts:
             return value, None
         finally:
             current.reset(token)
-            work.runner = None
+            work.runs_here = None
 
     def finish(self, work: Work, value: Any) -> Any:  # noqa: ARG002  a worker of the async face needs it
         """Return the loader's value, or refuse it where it would have to be awaited."""
