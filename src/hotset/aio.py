@@ -62,7 +62,7 @@ class AsyncCache:
     @classmethod
     def _over(cls, space: Space) -> AsyncCache:
         face = cls.__new__(cls)
-        face._open(space)  # noqa: SLF001  its own class
+        face._open(space)
         return face
 
     @classmethod

@@ -71,7 +71,7 @@ class Cache:
     @classmethod
     def _over(cls, space: Space) -> Cache:
         face = cls.__new__(cls)
-        face._open(space)  # noqa: SLF001  its own class
+        face._open(space)
         return face
 
     @classmethod
@@ -86,7 +86,7 @@ class Cache:
         if self._aio is None:
             from hotset.aio import AsyncCache
 
-            self._aio = AsyncCache._over(self._space)  # noqa: SLF001  the other face of one thing
+            self._aio = AsyncCache._over(self._space)
         return self._aio
 
     # -- reading

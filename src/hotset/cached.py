@@ -41,7 +41,7 @@ class Decorator:
         self._face = face
         self._template = template
         self._options = options
-        face._space.options.override({**options, "tags": ()})  # noqa: SLF001  a wrong option shows where it is written
+        face._space.options.override({**options, "tags": ()})  # a wrong option shows where it is written
 
     @overload
     def __call__(  # type: ignore[overload-overlap]  # what is awaited is the narrower of the two
@@ -77,7 +77,7 @@ class _Run:
 
     def loader(self, keys: Any, values: dict[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Loader:
         call = functools.partial(self.function, **kwargs) if kwargs else self.function
-        shape: Shape = keys._shape  # noqa: SLF001  a view is this module's own
+        shape: Shape = keys._shape
         return Loader(
             call, args, asynchronous=is_async(self.function), tags_of=lambda result: shape.tags.after(values, result)
         )
@@ -96,7 +96,7 @@ class Cached(Family[R], Generic[P, R]):
     ) -> None:
         super().__init__(face, shape, bound)
         self._run = run or _Run(function)
-        self._get = face._space.table.get  # noqa: SLF001  the hit path, without a frame between
+        self._get = face._space.table.get  # the hit path, without a frame between
         functools.update_wrapper(self, function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -108,7 +108,7 @@ class Cached(Family[R], Generic[P, R]):
         if value is not MISSING:
             return value  # type: ignore[no-any-return]
         options = self._shape.options.override({"tags": self._shape.tags.before(values)})
-        return self._face._read(key, self._run.loader(self, values, given, kwargs), options)  # type: ignore[no-any-return]  # noqa: SLF001
+        return self._face._read(key, self._run.loader(self, values, given, kwargs), options)  # type: ignore[no-any-return]
 
     def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function now and store its result; until then readers get what is there."""
@@ -116,7 +116,7 @@ class Cached(Family[R], Generic[P, R]):
         values = self._shape.bind(given, kwargs)
         options = self._shape.options.override({"tags": self._shape.tags.before(values)})
         loader = self._run.loader(self, values, given, kwargs)
-        return self._face._refresh(self._shape.key(values), loader, options)  # type: ignore[no-any-return]  # noqa: SLF001
+        return self._face._refresh(self._shape.key(values), loader, options)  # type: ignore[no-any-return]
 
     def batch(self, function: B) -> B:
         """Decorator: register a function from a list of arguments to a mapping, for `many`; one query for many."""
@@ -133,7 +133,7 @@ class Cached(Family[R], Generic[P, R]):
         if batch is None:
             return {item: self(*_given(self._shape.item(item, self._bound), self._bound)) for item in items}  # type: ignore[call-arg]
         loader = self._batch(functools.partial(batch, *self._bound) if self._bound else batch)
-        return self._face._read_many(self._items(items), loader, self._shape.options)  # noqa: SLF001
+        return self._face._read_many(self._items(items), loader, self._shape.options)
 
     @overload
     def __get__(self, instance: None, owner: type) -> Cached[P, R]: ...
@@ -189,11 +189,11 @@ class _AsyncView(AsyncFamily[Any]):
         given = (*self._bound, *args)
         values = self._shape.bind(given, kwargs)
         key = self._shape.key(values)
-        value = self._face._space.table.get(key, MISSING)  # noqa: SLF001  the hit path, without a frame between
+        value = self._face._space.table.get(key, MISSING)  # the hit path, without a frame between
         if value is not MISSING:
             return value
         options = self._shape.options.override({"tags": self._shape.tags.before(values)})
-        return await self._face._read(key, self._run.loader(self, values, given, kwargs), options)  # noqa: SLF001
+        return await self._face._read(key, self._run.loader(self, values, given, kwargs), options)
 
     async def refresh(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function now and store its result; until then readers get what is there."""
@@ -201,7 +201,7 @@ class _AsyncView(AsyncFamily[Any]):
         values = self._shape.bind(given, kwargs)
         options = self._shape.options.override({"tags": self._shape.tags.before(values)})
         loader = self._run.loader(self, values, given, kwargs)
-        return await self._face._refresh(self._shape.key(values), loader, options)  # noqa: SLF001
+        return await self._face._refresh(self._shape.key(values), loader, options)
 
     def batch(self, function: B) -> B:
         """Decorator: register a function from a list of arguments to a mapping, for `many`; one query for many."""
@@ -216,7 +216,7 @@ class _AsyncView(AsyncFamily[Any]):
             each = {item: _given(self._shape.item(item, self._bound), self._bound) for item in items}
             return {item: await self.call(args, {}) for item, args in each.items()}
         loader = self._batch(functools.partial(batch, *self._bound) if self._bound else batch)
-        return await self._face._read_many(self._items(items), loader, self._shape.options)  # noqa: SLF001
+        return await self._face._read_many(self._items(items), loader, self._shape.options)
 
 
 _OPERATIONS = (
@@ -275,14 +275,14 @@ class _ClassMethod:
 def _sync_face(face: Cache | AsyncCache) -> Cache:
     from hotset.cache import Cache
 
-    return face if isinstance(face, Cache) else Cache._over(face._space)  # noqa: SLF001
+    return face if isinstance(face, Cache) else Cache._over(face._space)
 
 
 def _shape(function: Any, template: str | None, face: Any, options: OptionArgs, *, is_method: bool) -> Shape:
     where = f"{function.__module__}.{function.__qualname__}"
     signature = inspect.signature(function)
     names = tuple(signature.parameters)
-    defaults, tags = with_tags(face._space.options, options, names)  # noqa: SLF001
+    defaults, tags = with_tags(face._space.options, options, names)
     if template is None:
         if is_method:
             raise ConfigError(

@@ -159,12 +159,12 @@ class Family(Keys, Generic[T]):
     def set(self, *args: Any, **kwargs: Any) -> bool:
         """Store a value: `users.set(7, user, ttl="1h")`."""
         key, value, options = self._split(args, kwargs, "value")
-        return self._face._write(key, value, options)  # noqa: SLF001  a family is part of its face
+        return self._face._write(key, value, options)
 
     def add(self, *args: Any, **kwargs: Any) -> bool:
         """Store a value unless a fresh one is there already: `users.add(7, user)`."""
         key, value, options = self._split(args, kwargs, "value")
-        return self._face._write(key, value, options, only_absent=True)  # noqa: SLF001  as above
+        return self._face._write(key, value, options, only_absent=True)
 
     def touch(self, *args: Any, **kwargs: Any) -> bool:
         """Give a fresh entry a new life: `users.touch(7, "10m")`."""
@@ -177,7 +177,7 @@ class Family(Keys, Generic[T]):
         The loader is called with the family's arguments if it requires any, else with none.
         """
         key, (function, values), options = self._split(args, kwargs, "loader")
-        return self._face._load(key, function, lambda: self._loader(function, values), options)  # type: ignore[no-any-return]  # noqa: SLF001
+        return self._face._load(key, function, lambda: self._loader(function, values), options)  # type: ignore[no-any-return]
 
     def get_many(self, items: Iterable[Any]) -> dict[Any, T]:
         """Return the fresh values among `items`: single arguments, or tuples of several."""
@@ -193,7 +193,7 @@ class Family(Keys, Generic[T]):
         self, items: Iterable[Any], loader: Callable[[list[Any]], Mapping[Any, T]], **options: Any
     ) -> dict[Any, T]:
         """Return the values of `items`, the missing ones loaded with one call; see `Cache.get_or_load_many`."""
-        return self._face._read_many(self._items(items), self._batch(loader), self._shape.options.override(options))  # noqa: SLF001
+        return self._face._read_many(self._items(items), self._batch(loader), self._shape.options.override(options))
 
     def delete(self, *args: Any, **kwargs: Any) -> int:
         """End the entry of these arguments; see `Cache.delete`."""
@@ -220,12 +220,12 @@ class AsyncFamily(Keys, Generic[T]):
     async def set(self, *args: Any, **kwargs: Any) -> bool:
         """Store a value: `await users.set(7, user, ttl="1h")`."""
         key, value, options = self._split(args, kwargs, "value")
-        return await self._face._write(key, value, options)  # noqa: SLF001  a family is part of its face
+        return await self._face._write(key, value, options)
 
     async def add(self, *args: Any, **kwargs: Any) -> bool:
         """Store a value unless a fresh one is there already."""
         key, value, options = self._split(args, kwargs, "value")
-        return await self._face._write(key, value, options, only_absent=True)  # noqa: SLF001  as above
+        return await self._face._write(key, value, options, only_absent=True)
 
     async def touch(self, *args: Any, **kwargs: Any) -> bool:
         """Give a fresh entry a new life: `await users.touch(7, "10m")`."""
@@ -235,7 +235,7 @@ class AsyncFamily(Keys, Generic[T]):
     async def get_or_load(self, *args: Any, **kwargs: Any) -> T:
         """Return the fresh value, else what the loader, the last argument, returns."""
         key, (function, values), options = self._split(args, kwargs, "loader")
-        return await self._face._load(key, function, lambda: self._loader(function, values), options)  # type: ignore[no-any-return]  # noqa: SLF001
+        return await self._face._load(key, function, lambda: self._loader(function, values), options)  # type: ignore[no-any-return]
 
     async def get_many(self, items: Iterable[Any]) -> dict[Any, T]:
         """Return the fresh values among `items`: single arguments, or tuples of several."""
@@ -251,7 +251,7 @@ class AsyncFamily(Keys, Generic[T]):
         self, items: Iterable[Any], loader: Callable[[list[Any]], Any], **options: Any
     ) -> dict[Any, T]:
         """Return the values of `items`, the missing ones loaded with one call; see `Cache.get_or_load_many`."""
-        return await self._face._read_many(  # noqa: SLF001  a family is part of its face
+        return await self._face._read_many(
             self._items(items), self._batch(loader), self._shape.options.override(options)
         )
 
