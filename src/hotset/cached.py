@@ -86,6 +86,9 @@ class _Run:
 class Cached(Family[R], Generic[P, R]):
     """A cached `def`. Call it as the function; `Family`'s operations take the function's arguments."""
 
+    __name__: str
+    __wrapped__: Callable[..., R]
+
     def __init__(
         self,
         face: Cache,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 
 import pytest
 
 from hotset import Cache, Hit, NotFound
+from hotset.entry.entry import Entry
 from tests.contract.conftest import PATIENCE, Readers, Source, wait_until
 
 KEY = "user:7"
@@ -126,6 +128,33 @@ def test_w14_an_older_load_does_not_replace_a_newer_write(
     assert old.result(PATIENCE) == 1
     assert cache.get(KEY) == 2
     assert source.loads == 1
+
+
+def test_w2_a_pattern_sees_a_slot_that_changes_hands(cache: Cache) -> None:
+    """An ending by pattern that comes while a fill replaces a flight by its entry does not miss the key."""
+    cache.set(KEY, 0, stale_if_error="1h")
+    cache.expire(KEY)
+    table = cache._space.engine.table("")
+    policy, remove = table._policy, table._policy.remove
+    seen: list[list[object]] = []
+    looker = threading.Thread(target=lambda: seen.append(list(table.names())))
+
+    class Looks:
+        """The policy, with somebody who looks at the slots in the middle of a critical section."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(policy, name)
+
+        def remove(self, entry: Entry) -> None:
+            looker.start()
+            looker.join(0.2)  # it ends here only if it does not wait for the section
+            remove(entry)
+
+    table._policy = Looks()  # type: ignore[assignment]
+    assert cache.get_or_load(KEY, lambda: 1) == 1
+    table._policy = policy
+    looker.join(PATIENCE)
+    assert seen == [[KEY]]
 
 
 def test_w12_after_delete_there_is_no_fallback(cache: Cache) -> None:

@@ -253,8 +253,12 @@ class Table:
             return "loading" if slot is not None else self._left.cause(name)
 
     def names(self) -> list[Name]:
-        """Return the names of all slots at this moment, flights included."""
-        return list(self._slots)
+        """Return the names of all slots at this moment, flights included.
+
+        Under the lock: a slot that is just changing hands would be missed, and with it an ending by pattern.
+        """
+        with self._lock:
+            return list(self._slots)
 
     def __len__(self) -> int:
         """Return how many entries a `get` would answer now. Walks the slots, and removes the dead that it meets."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, time, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from string import Formatter
@@ -32,6 +32,9 @@ _LOOKS_TYPED: Final = re.compile(
 )
 
 
+_DATES: Final = (date, datetime, time)  # these exactly: an Enum may be one too
+
+
 def render(value: Any, what: str) -> str:
     """Return the text of a value inside a key: different values, and values of different types, differ."""
     kind = type(value)
@@ -41,8 +44,8 @@ def render(value: Any, what: str) -> str:
         return f"'{value}" if _LOOKS_TYPED.fullmatch(value) else value
     if kind is float:
         return repr(value)
-    if isinstance(value, date | time):
-        return value.isoformat()
+    if kind in _DATES:
+        return str(value.isoformat())
     if value is None or kind is bool or kind is UUID:
         return str(value)
     return _render_rare(value, kind, what)
