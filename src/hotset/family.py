@@ -114,8 +114,9 @@ class Keys:
         options = self._shape.options.override(kwargs)
         if last == "value":
             made = (*self._shape.tags.before(values), *self._shape.tags.after(values, value))
-            return key, value, options.override({"tags": made})
-        return key, (value, values), options.override({"tags": self._shape.tags.before(values)})
+        else:
+            made, value = self._shape.tags.before(values), (value, values)
+        return key, value, options.override({"tags": made}) if made else options
 
     def _loader(self, function: Callable[..., Any], values: Mapping[str, Any]) -> Loader:
         arguments = tuple(values.values())[len(self._bound) :]

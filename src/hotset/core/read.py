@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from hotset.core.load import Loader
     from hotset.core.space import Space
+    from hotset.engine.flight import Join
     from hotset.entry.entry import Entry
     from hotset.options import Options
     from hotset.ports.base import Ports
@@ -40,17 +41,12 @@ async def read(ports: Ports, space: Space, key: str | bytes, loader: Loader, opt
         claim = space.table.claim(name, work)
         if isinstance(claim, Found):
             return (None, fresh_copy(claim.value)) if claim.entry.flags & NEGATIVE else (claim.value, None)
-        if isinstance(claim, Lead):
-            flight, stale = claim.flight, claim.flight.stale
-            await ports.lead(work, _job(space, key, flight, loader, options), asynchronous=loader.asynchronous)
-        else:
-            flight, stale = claim.flight, claim.stale
-            await ports.join(flight)
-            if not (flight.shareable or isinstance(flight.error, Exception)):
-                continue
+        flight = await _fly(ports, space, key, work, claim, loader, options)
+        if flight is None:
+            continue
         if flight.error is None:
             return flight.result, None
-        return fall_back(space, flight, stale)
+        return fall_back(space, flight, claim.stale)
 
 
 async def refresh(ports: Ports, space: Space, key: str | bytes, loader: Loader, options: Options) -> Answer:
@@ -60,15 +56,21 @@ async def refresh(ports: Ports, space: Space, key: str | bytes, loader: Loader, 
         return await _past(ports, space, key, loader)
     while True:
         work = Work(space.engine.clock())
-        claim = space.table.renew(name, work)
-        flight = claim.flight
-        if isinstance(claim, Lead):
-            await ports.lead(work, _job(space, key, flight, loader, options), asynchronous=loader.asynchronous)
-        else:
-            await ports.join(flight)
-            if not (flight.shareable or isinstance(flight.error, Exception)):
-                continue
-        return flight.result, flight.error
+        flight = await _fly(ports, space, key, work, space.table.renew(name, work), loader, options)
+        if flight is not None:
+            return flight.result, flight.error
+
+
+async def _fly(
+    ports: Ports, space: Space, key: str | bytes, work: Work, claim: Lead | Join, loader: Loader, options: Options
+) -> Flight | None:
+    """Lead a flight, or wait for somebody else's, and return it settled; None: this caller is to start over."""
+    flight = claim.flight
+    if isinstance(claim, Lead):
+        await ports.lead(work, _job(space, key, flight, loader, options), asynchronous=loader.asynchronous)
+        return flight
+    await ports.join(flight)
+    return flight if flight.shareable or isinstance(flight.error, Exception) else None
 
 
 def _job(

@@ -133,12 +133,16 @@ class Found:
 
 
 class Lead:
-    """`claim`: nobody loads it yet, and now the caller does. The flight is settled by `fill` or `give_up`."""
+    """`claim`: nobody loads it yet, and now the caller does. The flight is settled by `fill` or `give_up`.
 
-    __slots__ = ("flight",)
+    `stale` is the entry that it is to replace, which this caller may fall back on.
+    """
+
+    __slots__ = ("flight", "stale")
 
     def __init__(self, flight: Flight) -> None:
         self.flight = flight
+        self.stale = flight.stale
 
 
 class Join:
