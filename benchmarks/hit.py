@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import importlib
 import importlib.metadata
 import random
 import time
@@ -95,14 +96,20 @@ def _async_rows(cache: Cache) -> list[tuple[str, float, float, str]]:
 
 
 def _peers(names: list[str]) -> dict[str, Callable[[str], object]]:
+    """Return the read of each peer that is installed, at its best setting with a ttl and a bound."""
+    made: dict[str, tuple[str, Callable[[Any], Any]]] = {
+        "cachetools": ("TTLCache.get, without a lock", lambda module: module.TTLCache(KEYS, 3_600)),
+        "cachebox": ("TTLCache.get (Rust, FIFO)", lambda module: module.TTLCache(KEYS, 3_600)),
+    }
     peers: dict[str, Callable[[str], object]] = {}
-    try:
-        import cachetools  # type: ignore[import-untyped,unused-ignore]
-    except ImportError:
-        return peers
-    held = cachetools.TTLCache(KEYS, 3_600)
-    held.update(dict.fromkeys(names, 1))
-    peers[f"cachetools {importlib.metadata.version('cachetools')} TTLCache.get, no lock"] = held.get
+    for package, (what, make) in made.items():
+        try:
+            held = make(importlib.import_module(package))
+        except ImportError:
+            continue
+        for name in names:
+            held[name] = 1
+        peers[f"{package} {importlib.metadata.version(package)} {what}"] = held.get
     return peers
 
 
