@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from hotset.core.load import Loader, is_async
@@ -145,7 +146,11 @@ class Cached(Family[R], Generic[P, R]):
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         if instance is None:
             return self
-        return Cached(self._face, self._shape, self._run.function, self._run, (*self._bound, instance))
+        bound: Cached[Any, Any] = Cached(
+            self._face, self._shape, self._run.function, self._run, (*self._bound, instance)
+        )
+        bound.__wrapped__ = MethodType(self._run.function, instance)  # so that its signature is a bound method's
+        return bound
 
     def __reduce__(self) -> str:
         return str(self._run.function.__qualname__)  # pickled by name, as functions are

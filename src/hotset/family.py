@@ -127,7 +127,7 @@ class Keys:
         keys: dict[Any, str] = {}
         for item in items:
             try:
-                keys[item] = self._shape.key(self._shape.item(item, self._bound))
+                keys.setdefault(item, self._shape.key(self._shape.item(item, self._bound)))  # 1 and True are one item
             except TypeError as error:
                 raise KeyRejected(f"{item!r} is no item of this family: {error}") from error
         return keys

@@ -20,7 +20,7 @@ FOREVER = 100 * 365.25 * 86_400.0
 """An endless life is a century: then `deadline - life` stays a number."""
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
-_DURATION = re.compile(r"\s*(\d[\d_]*\.?\d*|\.\d+)\s*(ms|s|m|h|d|w)\s*")
+_DURATION = re.compile(r"\s*(\d+(?:_\d+)*\.?\d*|\.\d+)\s*(ms|s|m|h|d|w)\s*")
 
 
 def seconds(value: object, setting: str) -> float:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
+from typing import Any
 
 import pytest
 
@@ -296,3 +299,33 @@ def test_flights_cost_no_capacity() -> None:
 
     cache.get_or_load("c", load)
     assert [cache.get(key) for key in "abc"] == [None, 2, 3]
+
+
+@pytest.mark.parametrize("face", ["sync", "async", "async with a sync loader"])
+def test_a_value_that_was_deleted_is_free_at_once(face: str) -> None:
+    """No circle of references keeps it until the garbage collector comes."""
+
+    class Value:
+        pass
+
+    async def load() -> Value:
+        return Value()
+
+    cache = Cache()
+    gc.disable()
+    try:
+        if face == "sync":
+            seen = weakref.ref(cache.get_or_load("k", Value))
+        else:
+            loader = load if face == "async" else Value
+            seen = asyncio.run(_reference(cache, loader))
+        assert seen() is not None
+        cache.delete("k")
+        assert seen() is None
+    finally:
+        gc.enable()
+
+
+async def _reference(cache: Cache, loader: Any) -> weakref.ref[Any]:
+    """Load, and keep only a weak reference."""
+    return weakref.ref(await cache.aio.get_or_load("k", loader))

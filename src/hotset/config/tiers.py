@@ -57,7 +57,11 @@ def process_tier(tiers: tuple[str | Tier, ...]) -> Tier:
 
 def from_url(url: str) -> Tier:
     """Return the tier that a url such as `memory://?max_entries=1000` describes."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        query = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    except ValueError as error:
+        raise ConfigError(f"tiers: {url!r} is no url such as memory://?max_entries=1000: {error}") from None
     scheme = parts.scheme
     if "://" not in url or scheme not in _DESCRIPTIONS:
         if scheme in _SCHEMES_LATER:
@@ -74,7 +78,7 @@ def from_url(url: str) -> Tier:
     description = _DESCRIPTIONS[scheme]
     valid = [field.name for field in fields(description)]
     settings: dict[str, object] = {}
-    for name, text in parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)):
+    for name, text in query:
         if name in settings:
             raise ConfigError(f"tiers: {url!r} names {name} twice")
         if name not in valid:

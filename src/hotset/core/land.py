@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -63,11 +62,16 @@ def fail(space: Space, flight: Flight, key: str | bytes, error: Exception, optio
 
 def fresh_copy(error: Exception) -> Exception:
     """Return an exception like this one without its traceback, so that raising it again keeps no frames alive."""
+    kind = type(error)
     try:
-        twin = copy.copy(error)
-    except Exception:  # noqa: BLE001  an __init__ of its own may take other arguments: then the one is raised again
+        twin = kind.__new__(kind, *error.args)  # without its __init__, which may make other args of these
+        twin.args = error.args
+        twin.__dict__.update(error.__dict__)
+        if hasattr(error, "__notes__"):
+            twin.__notes__ = list(error.__notes__)
+    except Exception:  # noqa: BLE001  a __new__ of its own may take other arguments: then the one is raised again
         twin = error
-    return (twin if type(twin) is type(error) else error).with_traceback(None)
+    return twin.with_traceback(None)
 
 
 def _note(error: Exception, note: str) -> None:

@@ -33,7 +33,7 @@ def lookup(space: Space, key: str | bytes) -> Hit[Any] | Miss:
     if off or entry is None or verdict is Verdict.DEAD or entry.flags & NEGATIVE:
         return Miss("disabled" if off else why)
     now = space.engine.clock()
-    return Hit(value, _TIER, now - entry.began, entry.soft - now, verdict is Verdict.STALE, entry.tags)
+    return Hit(value, _TIER, now - entry.began, _left(entry, verdict, now), verdict is Verdict.STALE, entry.tags)
 
 
 def holds(space: Space, key: object) -> bool:
@@ -60,8 +60,15 @@ def explain(space: Space, key: str | bytes) -> Explanation:
     return Explanation(
         key=text_of(name), namespace=space.namespace, state=state,
         reason=None if fresh and not space.off else "disabled" if space.off else space.table.why(name), tier=_TIER,
-        age=now - entry.began, ttl_left=entry.soft - now, stale_left=entry.hard - now, tags=entry.tags, waiting=waiting,
+        age=now - entry.began, ttl_left=_left(entry, verdict, now), stale_left=entry.hard - now, tags=entry.tags,
+        waiting=waiting,
     )  # fmt: skip
+
+
+def _left(entry: Entry, verdict: Verdict, now: float) -> float:
+    """Return the seconds until it stops being fresh; none are left for one that was ended before its time."""
+    left = entry.soft - now
+    return left if verdict is Verdict.FRESH else min(left, 0.0)
 
 
 def scan(space: Space, match: str, limit: int) -> list[str]:

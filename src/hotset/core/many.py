@@ -92,8 +92,12 @@ async def _lead(
                 if error is not None:
                     fail(space, flight, keys[item], error, options)
                 elif item in values:
-                    made = loader.tags_of(item, values[item]) if loader.tags_of is not None else ()
-                    land(space, flight, keys[item], load, options, values[item], made)
+                    try:
+                        made = loader.tags_of(item, values[item]) if loader.tags_of is not None else ()
+                    except Exception as failed:  # noqa: BLE001  a value without what its tags name did not load
+                        fail(space, flight, keys[item], failed, options)
+                    else:
+                        land(space, flight, keys[item], load, options, values[item], made)
                 elif options.negative_ttl:
                     fail(space, flight, keys[item], NotFound(keys[item]), options)
                 else:

@@ -85,8 +85,13 @@ async def _load(ports: Ports, space: Space, key: str | bytes, flight: Flight, lo
     try:
         load = Load((key,), flight.stale.value if flight.stale is not None else MISSING)
         value, error = await run(ports, space, flight.work, loader, load)
+        made: tuple[str, ...] = ()
+        if error is None and loader.tags_of is not None:
+            try:
+                made = loader.tags_of(value)
+            except Exception as failed:  # noqa: BLE001  a value without what its tags name is a load that failed
+                error = failed
         if error is None:
-            made = loader.tags_of(value) if loader.tags_of is not None else ()
             land(space, flight, key, load, options, value, made)
         else:
             fail(space, flight, key, error, options)

@@ -37,9 +37,9 @@ class Work:
         self.waits_for: list[Work] = []
         """What its loader waits for now, from inside: the edges along which a deadlock is found."""
 
-    def needs(self, other: Work) -> bool:
-        """Tell whether this work can only end after `other` has."""
-        return any(work is other for work in self.chain())
+    def land(self) -> None:
+        """Let go of the flights, all settled: a circle through them would keep their values until a collection."""
+        self.flights.clear()
 
     def chain(self) -> list[Work]:
         """Return this work and all that it waits for, directly or not. The caller holds `edges`."""

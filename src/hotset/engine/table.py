@@ -180,8 +180,8 @@ class Table:
         """Write: the entry replaces what stood there, a flight is taken out. None: something fresh forbade it."""
         left: Departures = []
         with self._lock:
-            _, _, verdict = self._standing(name, left)
-            if only_absent and verdict is Verdict.FRESH:
+            _, entry_there, verdict = self._standing(name, left)
+            if only_absent and _answers(entry_there, verdict):
                 stored = None
             else:
                 self._empty(name, "replaced", left)

@@ -30,7 +30,8 @@ class Miss:
 
     reason: str
     """"absent", "expired" (past its life), "tag" (a tag of it was ended), "negative" (a remembered NotFound),
-    "loading" (a first load is under way), "disabled"; or how it left lately: "deleted", "cleared", "evicted"."""
+    "loading" (a first load is under way), "disabled"; or how it left lately: "deleted", "ended" (by `expire`, without
+    a stale window), "cleared", "evicted"."""
 
     def __bool__(self) -> Literal[False]:
         return False

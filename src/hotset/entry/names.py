@@ -90,6 +90,14 @@ def pattern(match: object) -> re.Pattern[str]:
     return _compiled(match)
 
 
+_IN_SET = re.compile("(.)-(.)|.", re.DOTALL)
+
+
+def _in_set(found: re.Match[str]) -> str:
+    """Return a character of a set, or a range of two, as `re` writes it."""
+    return f"{re.escape(found[1])}-{re.escape(found[2])}" if found[1] else re.escape(found[0])
+
+
 @lru_cache(maxsize=256)
 def _compiled(match: str) -> re.Pattern[str]:
     out: list[str] = []
@@ -107,7 +115,7 @@ def _compiled(match: str) -> re.Pattern[str]:
         elif char == "[" and (end := match.find("]", at)) > at:
             body = match[at:end]
             negated = body.startswith("^") and len(body) > 1
-            inside = re.sub(r"([\\\]^\[&~|])", r"\\\1", body[1:] if negated else body)
+            inside = _IN_SET.sub(_in_set, body[1:] if negated else body)
             out.append(f"[{'^' if negated else ''}{inside}]")
             at = end + 1
         else:

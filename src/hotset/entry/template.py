@@ -61,9 +61,9 @@ def _render_rare(value: Any, kind: type, what: str) -> str:
     if isinstance(value, bytes):
         return f"~bytes {value.hex()}"
     if isinstance(value, tuple):
-        return f"({','.join(escape(render(each, what), ',()') for each in value)})"
+        return f"({','.join(_element(each, what) for each in value)})"
     if isinstance(value, frozenset):
-        return f"~({','.join(sorted(escape(render(each, what), ',()') for each in value))})"
+        return f"~({','.join(sorted(_element(each, what) for each in value))})"
     if isinstance(value, str):
         return render(str.__str__(value), what)
     if hasattr(kind, "__index__"):
@@ -76,11 +76,17 @@ def _render_rare(value: Any, kind: type, what: str) -> str:
     raise KeyRejected(f"{what}: a {kind.__qualname__} cannot be part of a key; {hint}")
 
 
+def _element(value: Any, what: str) -> str:
+    return escape(render(value, what), ",()") or "'"  # an empty text is marked: ("",) is not ()
+
+
 def escape(text: str, also: str = "") -> str:
     """Return text in which no character of `also`, no brace and no wildcard stands for itself."""
     if text.isalnum():
         return text
-    return "".join(f"%{ord(char):02X}" if char in _ALWAYS or char in also else char for char in text)
+    return "".join(
+        "".join(f"%{byte:02X}" for byte in char.encode()) if char in _ALWAYS or char in also else char for char in text
+    )
 
 
 @dataclass(frozen=True, slots=True)

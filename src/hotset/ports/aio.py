@@ -57,6 +57,7 @@ class AioPorts:
         try:
             for flight in work.flights:
                 await _settled(flight)
+            work.land()
         except BaseException:
             work.flights[0].table.leave(work)
             raise

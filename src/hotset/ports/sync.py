@@ -70,6 +70,7 @@ class SyncPorts:
         begin_wait(mine, work)
         try:
             await job(self)
+            work.land()
         finally:
             end_wait(mine, work)
 
