@@ -178,6 +178,9 @@ class Windows(RuleBasedStateMachine):
             if isinstance(found, Hit) and held is not None:
                 assert (found.value, found.stale) == (held.value, held.soft <= self.clock())
                 assert (found.ttl_left > 0) is not found.stale
+                stale_left = self.cache.explain(key).stale_left
+                assert stale_left is not None
+                assert abs(stale_left - (held.hard - self.clock())) < 1e-6
             assert self.cache.get(key, "none") == (held.value if held and self.has_value(key) else "none")
         assert len(self.cache) == sum(map(self.has_value, KEYS)) == len(self.cache.scan())
         self.cache._space.engine.check()

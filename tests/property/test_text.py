@@ -40,7 +40,7 @@ def test_tuples_of_any_length_make_keys_of_their_own(one: Any, other: Any) -> No
 def test_any_separator_keeps_two_fields_apart(one: tuple[str, str], other: tuple[str, str], separator: str) -> None:
     """Of any alphabet, or the template is refused."""
     try:
-        family = Cache().family(f"{{a}}{separator}{{b}}!{{c}}".replace("{{}}", ""))
+        family = Cache().family(f"{{a}}{separator}{{b}}!{{c}}")
     except ConfigError:
         return
     assert (family.key(*one, 1) == family.key(*other, 1)) == (one == other)
@@ -63,7 +63,7 @@ def test_any_duration_is_read_or_refused(text: str) -> None:
     try:
         assert seconds(text, "ttl") > 0
     except ConfigError as error:
-        assert str(error).startswith("ttl: ")
+        assert str(error).startswith("ttl: ")  # noqa: PT017  most texts raise, some do not
 
 
 @given(rest=st.text(alphabet="?&=[]/#:@%max_entries31", max_size=16))

@@ -69,7 +69,7 @@ def test_a_loaders_wrong_ttl_and_tags_are_refused() -> None:
         loading().ttl = "10 parsecs"
 
     def tags() -> None:
-        loading().tags = "users"  # type: ignore[assignment]
+        loading().tags = "users"
 
     with pytest.raises(ConfigError, match=r"loading\(\)\.ttl"):
         Cache().get_or_load("k", ttl)
@@ -98,7 +98,7 @@ def test_a_doubtful_switch_is_refused(given: str, monkeypatch: pytest.MonkeyPatc
 def test_a_wrong_value_in_the_environment_names_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     """As it would from code."""
     monkeypatch.setenv("HOTSET_TTL", "10 parsecs")
-    with pytest.raises(ConfigError, match="ttl.*10 parsecs"):
+    with pytest.raises(ConfigError, match=r"ttl.*10 parsecs"):
         Cache.from_env()
 
 

@@ -87,7 +87,7 @@ def test_an_object_is_no_part_of_an_automatic_key() -> None:
     def load(repository: Repository, key: str) -> str:
         return key
 
-    with pytest.raises(KeyRejected, match="repository.*Repository.*template"):
+    with pytest.raises(KeyRejected, match=r"repository.*Repository.*template"):
         load(Repository(), "a")
     assert len(cache) == 0
 
