@@ -103,10 +103,14 @@ class MemoryEngine:
                 table.scopes = self.off_here
 
     def exchange(self, other: Contents) -> Contents:
-        """Put `other` in the place of all that is held, flights too, and return what was held."""
+        """Put `other` in the place of all that is held, and return what was held.
+
+        Flights leave their slots for good: they land while their slots are aside, and would come back settled.
+        """
         with self.lock:
             mine = Contents(self.clock, self.policy, cleared=self._cleared)
             for name, table in self._tables.items():
+                table.forget_flights()
                 held = other.tables.get(name) or Held()
                 mine.tables[name] = table.exchange(held, other.policy, other.clock)
             self.clock, self.policy, self._cleared = other.clock, other.policy, other.cleared

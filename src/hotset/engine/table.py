@@ -44,6 +44,7 @@ class Held:
     counts: Counters = field(default_factory=Counters)
     hits: int = 0
     misses: int = 0
+    left: Departed = field(default_factory=Departed)
 
 
 class Table:
@@ -371,16 +372,15 @@ class Table:
 
     def exchange(self, held: Held, policy: Policy, clock: Clock) -> Held:
         """Put all that is held aside, with the policy and the clock that go with it. Lock held."""
-        mine = Held(self._slots, self.epochs, self.counts, self.hits, self.misses)
+        mine = Held(self._slots, self.epochs, self.counts, self.hits, self.misses, self._left)
         self._hold(held, policy, clock)
         self.stamp += 1  # stamps of entries that come back are older: they prove themselves once
         return mine
 
     def _hold(self, held: Held, policy: Policy, clock: Clock) -> None:
-        self._slots, self.epochs, self.counts = held.slots, held.epochs, held.counts
+        self._slots, self.epochs, self.counts, self._left = held.slots, held.epochs, held.counts, held.left
         self.hits, self.misses = held.hits, held.misses
         self._policy, self._touch, self._now = policy, policy.touch, clock
-        self._left = Departed()
 
     def forget_flights(self) -> None:
         """Empty the slots of all flights: who flew them is not here."""
