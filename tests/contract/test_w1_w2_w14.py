@@ -157,6 +157,14 @@ def test_w2_a_pattern_sees_a_slot_that_changes_hands(cache: Cache) -> None:
     assert seen == [[KEY]]
 
 
+@pytest.mark.parametrize("key", ["user:" + "x" * 300 + ":profile", b"user:7:profile"])
+def test_w2_a_pattern_ends_long_and_binary_keys(cache: Cache, key: str | bytes) -> None:
+    """However a key is held, a pattern is matched against all of it."""
+    cache.set(key, 1)
+    assert cache.delete(match="user:*:profile") == 1
+    assert cache.get(key) is None
+
+
 def test_w12_after_delete_there_is_no_fallback(cache: Cache) -> None:
     """A value that was deleted is not answered when the source fails; an expired one is, until it is deleted."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hotset.core.decide import refuse
 from hotset.entry.entry import make
-from hotset.entry.names import name_of, pattern, text_of
+from hotset.entry.names import name_of, pattern, text_of, whole_text_of
 from hotset.errors import ConfigError, KeyRejected, unknown
 from hotset.options import seconds
 from hotset.options import tags as tag_names
@@ -114,7 +114,7 @@ def _named(space: Space, keys: tuple[object, ...], match: str | None, verb: str)
     names = dict.fromkeys(name_of(key) for key in keys)
     if match is not None:
         matches = pattern(match).fullmatch
-        names.update(dict.fromkeys(name for name in space.table.names() if matches(text_of(name))))
+        names.update(dict.fromkeys(name for name in space.table.names() if matches(whole_text_of(name))))
     return list(names)
 
 

@@ -24,12 +24,14 @@ class Digest:
     A type of its own, so that no text can be mistaken for it: a key made from user input cannot take its place.
     """
 
-    __slots__ = ("_hash", "text")
+    __slots__ = ("_hash", "text", "whole")
 
     def __init__(self, kind: str, readable: str, content: bytes) -> None:
         digest = blake2b(content, digest_size=20, person=kind.encode()).hexdigest()
         self.text = f"{readable}%~{digest}"
         self._hash = hash(("hotset digest", self.text))
+        self.whole = content.decode(errors="replace")
+        """The key itself as text, for patterns: an ending by pattern must not miss it."""
 
     def __hash__(self) -> int:
         return self._hash
@@ -78,6 +80,11 @@ def rejected(key: object) -> KeyRejected:
 def text_of(name: Name) -> str:
     """Return a name as text, for events, patterns and people."""
     return name if isinstance(name, str) else name.text
+
+
+def whole_text_of(name: Name) -> str:
+    """Return the whole key as text, for patterns."""
+    return name if isinstance(name, str) else name.whole
 
 
 def pattern(match: object) -> re.Pattern[str]:
