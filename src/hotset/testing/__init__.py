@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from hotset.testing.clock import FakeClock
-from hotset.testing.isolation import isolated
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hotset.testing.clock import FakeClock
     from hotset.testing.conformance import EngineConformance
+    from hotset.testing.isolation import isolated
 
 __all__ = ["EngineConformance", "FakeClock", "isolated"]
 
+_HOMES = {"EngineConformance": "conformance", "FakeClock": "clock", "isolated": "isolation"}
+"""Found when first used: pytest loads the plugin in every project that has hotset, and only the suite needs pytest."""
 
-def __getattr__(name: str) -> object:
-    if name != "EngineConformance":
-        raise AttributeError(f"module 'hotset.testing' has no attribute {name!r}")
-    from hotset.testing.conformance import EngineConformance  # it needs pytest
 
-    return EngineConformance
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -11,7 +11,14 @@ if TYPE_CHECKING:
 
 
 class FakeClock:
-    """Returns seconds when called; they only pass by `advance`."""
+    """Returns seconds when called; they only pass by `advance`, and never go back.
+
+    Example:
+        >>> clock = FakeClock()
+        >>> clock.advance("5m")
+        >>> clock()
+        1300.0
+    """
 
     def __init__(self, start: float = 1_000.0) -> None:
         self._now = start

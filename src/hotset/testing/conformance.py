@@ -9,6 +9,7 @@ class TestMyEngine(EngineConformance):
 
 from __future__ import annotations
 
+import gc
 import random
 import sys
 import threading
@@ -96,6 +97,21 @@ class EngineConformance:
         assert [slots.get(name) for name in "abcd"] == ["a", None, "c", "d"]
         assert slots.why("b") == "evicted"
 
+    @pytest.mark.parametrize("use", ["claim", "touch", "prove"])
+    def test_every_use_counts(self, slots: Slots, clock: FakeClock, use: str) -> None:
+        """A claim that finds, a touch, and a read of an entry that has to prove itself, not only the short way."""
+        for name in "abc":
+            slots.put(name, self.entry(slots, clock, name))
+        if use == "claim":
+            assert isinstance(slots.claim("a", Work(clock())), Found)
+        elif use == "touch":
+            assert slots.touch("a", 60.0)
+        else:
+            slots.end_tags(("another",), gone=True)
+            assert slots.get("a") == "a"
+        slots.put("d", self.entry(slots, clock, "d"))
+        assert sorted(map(str, slots.names())) == ["a", "c", "d"]
+
     def test_namespaces_share_the_capacity_and_nothing_else(self, engine: Engine, clock: FakeClock) -> None:
         """The same name in two tables is two entries."""
         one, two = engine.table("one"), engine.table("two")
@@ -129,8 +145,16 @@ class EngineConformance:
             slots.clear()
         else:
             slots.put("k", self.entry(slots, clock, "written"))
+        assert slots.names() == (["k"] if end == "put" else [])
+        after = slots.claim("k", Work(clock()))
+        assert isinstance(after, Found if end == "put" else Lead)
         assert slots.fill(flight, self.entry(slots, clock, "old"), tags=(), result="old") == "refused"
+        assert flight.settled
+        assert flight.shareable
         assert slots.get("k") == ("written" if end == "put" else None)
+        slots.give_up(flight, ConnectionError())
+        if isinstance(after, Lead):
+            assert slots.peek("k")[0] is after.flight
 
     @pytest.mark.parametrize("gone", [True, False])
     def test_a_tag_that_ends_hides_what_began_before(self, slots: Slots, clock: FakeClock, gone: bool) -> None:  # noqa: FBT001
@@ -186,6 +210,9 @@ class EngineConformance:
         slots.leave(flight.work)
         assert cancelled
         assert slots.names() == []
+        kept = self.lead(slots, clock, "kept")
+        slots.leave(kept.work)
+        assert slots.names() == ["kept"]
 
     def test_touch_gives_a_fresh_entry_a_new_life(self, slots: Slots, clock: FakeClock) -> None:
         """And does not make anything out of one that is over."""
@@ -203,18 +230,126 @@ class EngineConformance:
         assert slots.put("k", self.entry(slots, clock, 2), only_absent=True) is None
         assert slots.get("k") == 1
 
+    def test_a_stamp_makes_entries_prove_themselves_and_loses_none(self, slots: Slots, clock: FakeClock) -> None:
+        """The ending of a tag raises the stamp; entries without the tag are answered as before."""
+        slots.put("k", self.entry(slots, clock, 1))
+        before = slots.stamp
+        slots.end_tags(("another",), gone=True)
+        assert slots.stamp > before
+        assert slots.get("k") == 1
+        kept = slots.peek("k")[0]
+        assert kept is not None
+        assert kept.stamp == slots.stamp
+
+    def test_a_fill_without_an_entry_removes_what_stood_there(self, slots: Slots, clock: FakeClock) -> None:
+        """The outcome, an error among them, still goes to those who wait."""
+        slots.put("k", self.entry(slots, clock, 1))
+        flight = slots.renew("k", Work(clock())).flight
+        woken: list[bool] = []
+        flight.on_settled(lambda: woken.append(True))
+        error = LookupError("k")
+        assert slots.fill(flight, None, tags=(), result=None, error=error) == "skipped"
+        assert woken == [True]
+        assert flight.error is error
+        assert slots.names() == []
+
+    def test_a_stale_entry_does_not_outlive_its_deletion_or_eviction(self, slots: Slots, clock: FakeClock) -> None:
+        """A flight that is given up restores only what is still held."""
+        for end in ("delete", "evict"):
+            entry = self.entry(slots, clock, "old", window=600.0)
+            slots.put("k", entry)
+            slots.expire("k")
+            flight = self.lead(slots, clock, "k")
+            if end == "delete":
+                slots.delete("k", "deleted")
+            for name in "abc":
+                slots.put(name, self.entry(slots, clock, name))
+            slots.give_up(flight, ConnectionError())
+            assert slots.fallback("k", entry) is MISSING
+            assert sorted(map(str, slots.names())) == ["a", "b", "c"]
+
+    def test_looking_uses_and_removes_nothing(self, slots: Slots, clock: FakeClock) -> None:
+        """`peek`, `why` and `names` leave order, counts and the dead as they are; `len` removes the dead."""
+        for name in "abc":
+            slots.put(name, self.entry(slots, clock, name, life=60.0 if name == "c" else 120.0))
+        counted = (slots.hits, slots.misses)
+        assert slots.peek("a")[1:] == ("a", Verdict.FRESH)
+        assert slots.peek("none") == (None, MISSING, Verdict.DEAD)
+        slots.put("d", self.entry(slots, clock, "d"))
+        assert [slots.why(name) for name in ("a", "none")] == ["evicted", "absent"]
+        clock.advance(60)
+        assert slots.peek("c")[2] is Verdict.DEAD
+        assert slots.why("c") == "expired"
+        assert sorted(map(str, slots.names())) == ["b", "c", "d"]
+        flight = self.lead(slots, clock, "new")
+        assert slots.why("new") == "loading"
+        assert len(slots) == 1
+        assert sorted(map(str, slots.names())) == ["b", "new"]
+        assert (slots.hits, slots.misses) == (counted[0], counted[1] + 1)
+        slots.give_up(flight, ConnectionError())
+
     def test_a_value_whose_end_calls_the_engine_harms_nothing(self, slots: Slots, clock: FakeClock) -> None:
         """A value's __del__ runs outside the critical section, or inside one that it may enter again."""
+        ended: list[str] = []
 
         class Calls:
             def __del__(self) -> None:
+                ended.append("value")
                 slots.delete("other", "deleted")
+                slots.put("other", make(1, clock(), 60.0, window=None, tags=(), instant=0))
+                slots.claim("flown", Work(clock()))
 
         for name in "abcdef":
             slots.put(name, self.entry(slots, clock, Calls()))
-        slots.delete("f", "deleted")
+        slots.put("f", self.entry(slots, clock, 1))
+        slots.put("g", self.entry(slots, clock, Calls()))
+        slots.delete("g", "deleted")
         slots.clear()
-        assert len(slots) == 0
+        gc.collect()
+        assert len(ended) == 7
+        assert len(slots) <= 1
+
+    def test_a_collection_inside_a_step_may_call_the_engine(self, clock: FakeClock) -> None:
+        """Garbage is collected at any allocation, under a lock too: one that is not re-entrant hangs."""
+        engine = self.make_engine(3, clock)
+        slots = engine.table("suite")
+        ended: list[object] = []
+
+        class Garbage:
+            def __init__(self) -> None:
+                self.itself = self
+
+            def __del__(self) -> None:
+                ended.append(slots.delete("other", "deleted"))
+
+        def work() -> None:
+            for number in range(2_000):
+                gc.set_threshold(1 + number % 37)  # so that it falls on every step in turn
+                Garbage()
+                slots.put(f"{number % 5}", self.entry(slots, clock, number))
+                slots.claim(f"{number % 7}", Work(clock()))
+                slots.delete(f"{number % 3}", "deleted")
+            engine.check()
+            ended.append("checked")
+
+        before = gc.get_threshold()
+        try:
+            thread = threading.Thread(target=work, daemon=True)
+            thread.start()
+            thread.join(20)
+        finally:
+            gc.set_threshold(*before)
+        assert not thread.is_alive(), "it waits for a lock that it holds itself"
+        assert "checked" in ended
+
+    @staticmethod
+    def _land(slots: Slots, claim: object, entry: Entry, rng: random.Random) -> None:
+        if not isinstance(claim, Lead):
+            return
+        if rng.random() < 0.7:
+            slots.fill(claim.flight, entry, tags=(), result=entry.value)
+        else:
+            slots.give_up(claim.flight, ConnectionError())
 
     def test_threads_break_nothing(self, slots: Slots, engine: Engine, clock: FakeClock) -> None:
         """Eight threads of random operations with a switch interval of 10 microseconds."""
@@ -225,7 +360,7 @@ class EngineConformance:
             try:
                 for _ in range(1_500):
                     name = rng.choice("abcdefgh")
-                    step = rng.randrange(8)
+                    step = rng.randrange(12)
                     if step < 3:
                         value = slots.get(name, name)
                         if value != name:
@@ -234,10 +369,16 @@ class EngineConformance:
                         slots.put(name, self.entry(slots, clock, name, tagged=step == 4))
                     elif step == 5:
                         slots.delete(name, "deleted")
-                    elif step == 6:
-                        claim = slots.claim(name, Work(clock()))
-                        if isinstance(claim, Lead):
-                            slots.fill(claim.flight, self.entry(slots, clock, name), tags=(), result=name)
+                    elif step in {6, 7}:
+                        begin = slots.claim if step == 6 else slots.renew
+                        self._land(slots, begin(name, Work(clock())), self.entry(slots, clock, name), rng)
+                    elif step == 8:
+                        slots.put(name, self.entry(slots, clock, name, window=60.0))
+                        slots.expire(name)
+                    elif step == 9:
+                        slots.touch(name, 60.0)
+                    elif step == 10:
+                        slots.clear()
                     else:
                         slots.end_tags(TAGS, gone=True)
             except BaseException as error:  # noqa: BLE001  to be seen in the test's own thread

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def isolated(cache: Cache | AsyncCache, clock: FakeClock | None = None) -> Iterator[FakeClock]:
     """Have `cache` empty and on a fake clock inside the block, its children and cached functions with it.
 
-    After the block all is as before: entries, counts, clock. A load that began on the other side of either edge is
-    answered to its caller and not stored.
+    After the block all is as before: entries, counts, clock; after an exception too. A load that is under way at
+    either edge is answered to its callers and not stored. One block at a time, or one inside the other.
 
     Example:
         >>> from hotset import Cache
