@@ -254,7 +254,7 @@ class AsyncCache:
         await self.close()
 
     def __len__(self) -> int:
-        return len(self._space.table)
+        return look.count(self._space)
 
     def __bool__(self) -> bool:
         return True

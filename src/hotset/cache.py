@@ -167,7 +167,10 @@ class Cache:
         return self._write(key, value, self._space.options.override(options))
 
     def add(self, key: str | bytes, value: Any, **options: Unpack[OptionArgs]) -> bool:
-        """Store a value unless a fresh one is there already; tell whether it was stored."""
+        """Store a value unless a fresh one is there already; tell whether it was stored.
+
+        A remembered NotFound is no value: `add` replaces it.
+        """
         return self._write(key, value, self._space.options.override(options), only_absent=True)
 
     def _write(self, key: str | bytes, value: Any, options: Options, *, only_absent: bool = False) -> bool:
@@ -285,7 +288,7 @@ class Cache:
         self.close()
 
     def __len__(self) -> int:
-        return len(self._space.table)
+        return look.count(self._space)
 
     def __bool__(self) -> bool:
         return True  # an empty cache is a cache

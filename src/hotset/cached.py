@@ -297,6 +297,7 @@ def _shape(function: Any, template: str | None, face: Any, options: OptionArgs, 
                 f'template: the method {where} needs one, as in @cached("{function.__name__}:{{self.id}}"): '
                 "an object is no key, and its address may be another's tomorrow"
             )
+        _check_named(function, where)
         return Shape(None, signature, where, None, defaults, tags)
     parsed = Template(template, names)
     own = names[1:] if is_method else names
@@ -306,6 +307,19 @@ def _shape(function: Any, template: str | None, face: Any, options: OptionArgs, 
             f"as in '{template}:{{{own[0]}}}'"
         )
     return Shape(parsed, signature, "", None, defaults, tags)
+
+
+def _check_named(function: Any, where: str) -> None:
+    """Refuse, without a template, what its name and arguments alone do not tell from another function."""
+    plain = inspect.unwrap(function)
+    if plain.__name__ == "<lambda>":
+        raise ConfigError(f'template: {where} needs one, as in @cached("total:{{x}}"): every lambda has the same name')
+    closed_over = getattr(getattr(plain, "__code__", None), "co_freevars", ())
+    if closed_over:
+        raise ConfigError(
+            f"template: {where} needs one, because its result depends on {', '.join(closed_over)}, from the function "
+            f'around it, which is no part of the key; as in @cached("{plain.__name__}:…")'
+        )
 
 
 def _check_kind(function: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -31,7 +32,10 @@ def seconds(value: object, setting: str) -> float:
     if isinstance(value, timedelta):
         number = value.total_seconds()
     elif isinstance(value, Real):
-        number = float(value)
+        try:
+            number = float(value)
+        except OverflowError:  # a whole number beyond all floats
+            number = math.inf if value == abs(value) else -math.inf
     elif isinstance(value, str) and (found := _DURATION.fullmatch(value)):
         number = float(found[1]) * _UNITS[found[2]]
     else:

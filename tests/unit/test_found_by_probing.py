@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+from enum import Enum
 from typing import Any
 
 import pytest
 
-from hotset import Cache, Event, Hit, Miss, NotFound
+from hotset import Cache, ConfigError, Event, Hit, Miss, NotFound
 from hotset.testing import FakeClock, isolated
 
 
@@ -157,3 +158,80 @@ def test_expire_without_a_stale_window_is_an_ending() -> None:
     assert cache.expire("k", "other") == 1
     assert cache.lookup("k") == Miss("ended")
     assert cache.lookup("other") == Miss("absent")
+
+
+def test_functions_that_share_a_name_are_not_cached_by_it() -> None:
+    """Two closures, or two lambdas, of one name on one cache would answer for each other."""
+    cache = Cache()
+
+    def adder(step: int) -> Any:
+        def add(number: int) -> int:
+            return number + step
+
+        return add
+
+    with pytest.raises(ConfigError, match=r"template: .*adder.<locals>.add needs one.* depends on step"):
+        cache.cached(adder(1))
+    with pytest.raises(ConfigError, match=r"every lambda has the same name"):
+        cache.cached(lambda number: number)
+    one, two = (cache.cached(f"add {step}:{{number}}")(adder(step)) for step in (1, 2))
+    assert (one(1), two(1)) == (2, 3)
+
+
+def test_enums_of_one_name_do_not_meet() -> None:
+    """Two modules may each have their Color.RED."""
+    paints = Cache().family("paint:{color}")
+    reds = [next(iter(Enum("Color", ["RED"], module=module))) for module in ("here", "there")]
+    assert paints.key(reds[0]) != paints.key(reds[1])
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_in_a_disabled_block_nothing_is_counted_or_listed(asynchronous: bool) -> None:
+    """A get finds none there, so neither do len and scan."""
+    cache = Cache()
+    cache.set("k", 1)
+    with cache.disabled():
+        scanned = asyncio.run(cache.aio.scan()) if asynchronous else cache.scan()
+        assert (scanned, len(cache.aio if asynchronous else cache)) == ([], 0)
+    assert (cache.scan(), len(cache)) == (["k"], 1)
+
+
+def test_a_ttl_beyond_all_floats_is_endless() -> None:
+    """As `math.inf` is; and one below them is as wrong as any below zero."""
+    cache = Cache(ttl=10**400)
+    with isolated(cache, FakeClock()) as clock:
+        cache.set("k", 1)
+        clock.advance("520w")
+        assert cache.get("k") == 1
+    with pytest.raises(ConfigError, match="greater than zero"):
+        Cache(ttl=-(10**400))
+
+
+def test_a_range_may_begin_at_its_end() -> None:
+    """Redis swaps the two, and a pattern means the same in every tier."""
+    cache = Cache()
+    cache.set_many({"a": 1, "c": 2, "d": 3})
+    assert cache.delete(match="[c-a]") == 2
+    assert cache.scan() == ["d"]
+
+
+def test_a_brace_in_a_plain_tag_is_one_brace() -> None:
+    """A family's tags are templates, also those without a field."""
+    cache = Cache()
+    cache.family("k:{id}", tags=["a{{b}}"]).set(1, "value")
+    cache.delete(tags=["a{b}"])
+    assert len(cache) == 0
+
+
+def test_add_takes_the_place_of_a_remembered_not_found() -> None:
+    """It is no value: get and `in` find none there either."""
+    cache = Cache(negative_ttl="1m")
+
+    def load() -> None:
+        raise NotFound
+
+    with pytest.raises(NotFound):
+        cache.get_or_load("k", load)
+    assert cache.add("k", 1)
+    assert cache.get("k") == 1
+    assert not cache.add("k", 2)

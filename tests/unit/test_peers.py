@@ -15,7 +15,11 @@ PATIENCE = 20.0
 
 def test_minus_one_and_minus_two_do_not_meet() -> None:
     """Python's hash of both is the same; one library answers one for the other."""
-    cached = Cache().cached(lambda number: number)
+
+    @Cache().cached
+    def cached(number: object) -> object:
+        return number
+
     assert (cached(-1), cached(-2), cached(1), cached("1"), cached(1.0), cached(True)) == (-1, -2, 1, "1", 1.0, True)
     assert len({cached.key(value) for value in (1, "1", 1.0, True, None, "None", "True")}) == 7
 

@@ -42,6 +42,11 @@ def holds(space: Space, key: object) -> bool:
     return isinstance(slot, Entry) and verdict is Verdict.FRESH and not slot.flags & NEGATIVE and not space.off
 
 
+def count(space: Space) -> int:
+    """Return how many entries a `get` would answer now."""
+    return 0 if space.off else len(space.table)
+
+
 def explain(space: Space, key: str | bytes) -> Explanation:
     """Return all that is known of one key; counts nothing."""
     name = name_of(key)
@@ -77,7 +82,7 @@ def scan(space: Space, match: str, limit: int) -> list[str]:
         raise ConfigError(f"limit: a whole number from 1 on, not {limit!r}")
     matches = pattern(match).fullmatch
     found: list[str] = []
-    for name in space.table.names():
+    for name in () if space.off else space.table.names():
         if matches(text_of(name)):
             slot, _, verdict = space.table.peek(name)
             if isinstance(slot, Entry) and verdict is Verdict.FRESH and not slot.flags & NEGATIVE:

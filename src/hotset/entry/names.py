@@ -101,8 +101,11 @@ _IN_SET = re.compile("(.)-(.)|.", re.DOTALL)
 
 
 def _in_set(found: re.Match[str]) -> str:
-    """Return a character of a set, or a range of two, as `re` writes it."""
-    return f"{re.escape(found[1])}-{re.escape(found[2])}" if found[1] else re.escape(found[0])
+    """Return a character of a set, or a range of two, as `re` writes it; either end may come first, as in Redis."""
+    if not found[1]:
+        return re.escape(found[0])
+    first, last = sorted((found[1], found[2]))
+    return f"{re.escape(first)}-{re.escape(last)}"
 
 
 @lru_cache(maxsize=256)
@@ -127,9 +130,4 @@ def _compiled(match: str) -> re.Pattern[str]:
             at = end + 1
         else:
             out.append(re.escape(char))
-    try:
-        return re.compile("".join(out), re.DOTALL)
-    except re.error:
-        raise KeyRejected(
-            f"match: {match!r} is no pattern; a range in [] runs from the lesser to the greater"
-        ) from None
+    return re.compile("".join(out), re.DOTALL)

@@ -53,7 +53,7 @@ def render(value: Any, what: str) -> str:
 
 def _render_rare(value: Any, kind: type, what: str) -> str:
     if isinstance(value, Enum):
-        return f"~{kind.__qualname__}.{value.name}"
+        return f"~{kind.__module__}.{kind.__qualname__}.{value.name}"
     if isinstance(value, Decimal):
         return f"~Decimal {value}"
     if isinstance(value, timedelta):
@@ -185,7 +185,10 @@ class Tags:
         plain: list[str] = []
         for tag in tags:
             used = Template(tag, valid, "tag", joined=True).names
-            (self._of_result if "result" in used else self._of_arguments if used else plain).append(tag)
+            if not used:
+                plain.append(tag.format())  # a doubled brace is one, as in the others
+            else:
+                (self._of_result if "result" in used else self._of_arguments).append(tag)
         self.plain = tuple(plain)
         """Those without a field."""
 

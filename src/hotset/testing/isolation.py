@@ -20,7 +20,8 @@ def isolated(cache: Cache | AsyncCache, clock: FakeClock | None = None) -> Itera
     """Have `cache` empty and on a fake clock inside the block, its children and cached functions with it.
 
     After the block all is as before: entries, counts, clock; after an exception too. A load that is under way at
-    either edge is answered to its callers and not stored. One block at a time, or one inside the other.
+    either edge is answered to its callers and not stored; threads that write just then may write on either side of it.
+    A cache and its children are one here. One block at a time, or one inside the other.
 
     Example:
         >>> from hotset import Cache
