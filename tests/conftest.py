@@ -1,0 +1,3 @@
+"""What all folders of tests share."""
+
+pytest_plugins = ["tests.services.fixtures"]
