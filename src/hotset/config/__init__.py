@@ -1,6 +1,7 @@
 """Plain descriptions of tiers and caches: from code, urls and the environment. Opens nothing."""
 
 from hotset.config.environment import from_environment
-from hotset.config.tiers import Memory, Null, Tier, process_tier
+from hotset.config.redis import Redis
+from hotset.config.tiers import Memory, Null, Tier, in_order
 
-__all__ = ["Memory", "Null", "Tier", "from_environment", "process_tier"]
+__all__ = ["Memory", "Null", "Redis", "Tier", "from_environment", "in_order"]

@@ -11,6 +11,7 @@ from hotset.options import NAMES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_OF_A_CACHE = ("codec", "heartbeat", "blind_ttl")
 _BUILD = {"HOTSET_PURE", "HOTSET_REQUIRE_NATIVE"}  # read by the build of the compiled engine, not by a cache
 
 
@@ -31,7 +32,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> tuple[tupl
     `HOTSET_` and its name in capitals. A name that begins with `HOTSET_` and is none of these is an error.
     """
     variables = os.environ if environment is None else environment
-    valid = {f"HOTSET_{name.upper()}": name for name in ("namespace", *NAMES)}
+    valid = {f"HOTSET_{name.upper()}": name for name in ("namespace", *_OF_A_CACHE, *NAMES)}
     tiers: tuple[str, ...] = ()
     settings: dict[str, object] = {}
     for variable, text in variables.items():
@@ -45,7 +46,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> tuple[tupl
 
 
 def _read(name: str, text: str) -> object:
-    if name == "namespace":
+    if name in {"namespace", "codec"}:
         return text
     if name == "tags":
         return [tag.strip() for tag in text.split(",") if tag.strip()]
