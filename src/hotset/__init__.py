@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hotset.aio import AsyncCache
     from hotset.cache import Cache
+    from hotset.config.redis import Redis
     from hotset.config.tiers import Memory, Null
     from hotset.core.load import Load, loading
     from hotset.entry.lookup import Explanation, Hit, Miss
@@ -33,13 +34,15 @@ if TYPE_CHECKING:
     )
     from hotset.events import Event
     from hotset.family import AsyncFamily, Family
-    from hotset.stats import Stats, Status
+    from hotset.service import CachingService
+    from hotset.stats import Stats, Status, StoreStatus
 
 __version__ = "0.1.0"
 
 _ROOMS = {
     "aio": ("AsyncCache",),
     "cache": ("Cache",),
+    "config.redis": ("Redis",),
     "config.tiers": ("Memory", "Null"),
     "core.load": ("Load", "loading"),
     "entry.lookup": ("Explanation", "Hit", "Miss"),
@@ -49,7 +52,8 @@ _ROOMS = {
     ),
     "events": ("Event",),
     "family": ("AsyncFamily", "Family"),
-    "stats": ("Stats", "Status"),
+    "service": ("CachingService",),
+    "stats": ("Stats", "Status", "StoreStatus"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
@@ -57,6 +61,7 @@ __all__ = [
     "AsyncCache",
     "AsyncFamily",
     "Cache",
+    "CachingService",
     "CodecError",
     "ConfigError",
     "Event",
@@ -71,10 +76,12 @@ __all__ = [
     "Miss",
     "NotFound",
     "Null",
+    "Redis",
     "Stats",
     "Status",
     "StoreError",
     "StoreRefused",
+    "StoreStatus",
     "StoreTimeout",
     "StoreUnavailable",
     "WouldDeadlock",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, final, overload
 
 from hotset.config.environment import from_environment
-from hotset.core import change, look
+from hotset.core import change, find, look, state
 from hotset.core.load import Loader, is_async, loader_of
-from hotset.core.many import read_many
+from hotset.core.many import read_many, values
 from hotset.core.read import read, refresh
-from hotset.core.space import open_space
+from hotset.core.space import open_space, settle
 from hotset.engine.scope import Off
 from hotset.entry.lookup import MISSING
 from hotset.entry.names import pattern
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
+C = TypeVar("C", bound=type)
 
 
 @final
@@ -51,9 +52,13 @@ class AsyncCache:
         *tiers: str | Tier,
         namespace: str = "",
         around_load: Callable[[], AbstractContextManager[Any]] | None = None,
+        codec: str = "msgpack",
+        heartbeat: Duration = 1.0,
+        blind_ttl: Duration = 5.0,
         **options: Unpack[OptionArgs],
     ) -> None:
-        self._open(open_space(tiers, namespace, Options().override(options), around_load))
+        settings = settle(around_load, codec, heartbeat, blind_ttl)
+        self._open(open_space(tiers, namespace, Options().override(options), settings))
 
     def _open(self, space: Space) -> None:
         self._space = space
@@ -86,11 +91,15 @@ class AsyncCache:
     async def get(self, key: str | bytes, default: Any = None, *, max_age: None = None, type: None = None) -> Any: ...
     async def get(self, key: str | bytes, default: Any = None, *, max_age: Any = None, type: Any = None) -> Any:
         """Return the fresh value of `key`, else `default`. `type` names what the value is, for type checkers."""
-        return self._space.table.get(key, default, max_age=max_age, type=type)
+        value = self._space.table.get(key, MISSING, max_age=max_age)
+        return value if value is not MISSING else await find.get(self._ports, self._space, key, default, type)
 
     async def lookup(self, key: str | bytes) -> Hit[Any] | Miss:
         """Return a `Hit` with the value, its tier, age and tags, or a falsy `Miss` that says why."""
-        return look.lookup(self._space, key)
+        return await self._lookup(key, None)
+
+    async def _lookup(self, key: str | bytes, kind: Any) -> Hit[Any] | Miss:
+        return await look.lookup(self._ports, self._space, key, kind)
 
     @overload
     async def get_or_load(
@@ -126,8 +135,10 @@ class AsyncCache:
 
     async def get_many(self, keys: Iterable[str | bytes]) -> dict[str | bytes, Any]:
         """Return the fresh values among `keys`; those that have none are left out."""
-        found = ((key, self._space.table.get(key, _ABSENT)) for key in keys)
-        return {key: value for key, value in found if value is not _ABSENT}
+        return await self._get_many(keys, None)
+
+    async def _get_many(self, keys: Iterable[str | bytes], kind: Any) -> dict[Any, Any]:
+        return await find.get_many(self._ports, self._space, keys, kind)
 
     async def get_or_load_many(
         self, keys: Iterable[str | bytes], loader: Callable[[list[Any]], Any], **options: Unpack[OptionArgs]
@@ -138,7 +149,7 @@ class AsyncCache:
 
     async def _read_many(self, keys: Mapping[Any, str | bytes], loader: Loader, options: Options) -> dict[Any, Any]:
         _callable(loader.function)
-        return look.values(await read_many(self._ports, self._space, keys, loader, options))
+        return values(await read_many(self._ports, self._space, keys, loader, options))
 
     # -- writing
 
@@ -151,15 +162,15 @@ class AsyncCache:
         return await self._write(key, value, self._space.options.override(options), only_absent=True)
 
     async def _write(self, key: str | bytes, value: Any, options: Options, *, only_absent: bool = False) -> bool:
-        return await change.write(self._space, key, value, options, only_absent=only_absent)
+        return await change.write(self._ports, self._space, key, value, options, only_absent=only_absent)
 
     async def set_many(self, values: Values, **options: Unpack[OptionArgs]) -> bool:
         """Store several values; True when all were stored."""
-        return await change.write_many(self._space, values, self._space.options.override(options))
+        return await change.write_many(self._ports, self._space, values, self._space.options.override(options))
 
     async def touch(self, key: str | bytes, ttl: Duration) -> bool:
         """Give a fresh entry a new life of `ttl` from now; False if there is none."""
-        return await change.touch(self._space, key, ttl)
+        return await change.touch(self._ports, self._space, key, ttl)
 
     # -- ending
 
@@ -167,17 +178,17 @@ class AsyncCache:
         self, *keys: str | bytes, tags: Iterable[str] = (), match: str | None = None, wait: str | None = None
     ) -> int:
         """End entries by key, by tag, by pattern: gone, and loads in flight for them are not stored any more."""
-        return await change.delete(self._space, keys, tags, match, wait)
+        return await change.delete(self._ports, self._space, keys, tags, match, wait)
 
     async def expire(
         self, *keys: str | bytes, tags: Iterable[str] = (), match: str | None = None, wait: str | None = None
     ) -> int:
         """End entries as `delete` does, but keep those with a stale window as a fallback for a source that fails."""
-        return await change.expire(self._space, keys, tags, match, wait)
+        return await change.expire(self._ports, self._space, keys, tags, match, wait)
 
     async def clear(self, wait: str | None = None) -> None:
         """End all entries of this namespace in one step, whatever their number; its children stay."""
-        await change.clear(self._space, wait)
+        await change.clear(self._ports, self._space, wait)
 
     # -- families, children
 
@@ -217,13 +228,21 @@ class AsyncCache:
 
     # -- around it
 
+    def register(self, cls: C, name: str | None = None) -> C:
+        """Have a store keep instances of a class and rebuild them: an Enum, a dataclass, a NamedTuple, a model ….
+
+        A class that a family or a cached function names needs none. `name` stands for it in bytes; give one to a class
+        of a script's `__main__`, or to one that may move. Returns the class, so it may be used as a decorator.
+        """
+        return self._space.codec.registry.register(cls, name)
+
     def on(self, kind: str, call: Listener, match: str | None = None) -> Callable[[], None]:
         """Have `call` told of every `kind` of event in this namespace; returns what takes it back."""
         return self._space.events.on(kind, call, pattern(match) if match is not None else None)
 
     async def explain(self, key: str | bytes) -> Explanation:
         """Return where a key is, how old, with which tags, and why a read of it missed or would miss."""
-        return look.explain(self._space, key)
+        return await look.explain(self._ports, self._space, key)
 
     def disabled(self) -> Off:
         """Return a context manager, sync or async, inside which this task reads past the cache."""
@@ -231,15 +250,15 @@ class AsyncCache:
 
     async def scan(self, match: str = "*", limit: int = 1_000) -> list[str]:
         """Return up to `limit` keys that a `get` would answer now and that match, for people and tools."""
-        return look.scan(self._space, match, limit)
+        return await look.scan(self._ports, self._space, match, limit)
 
     def stats(self) -> Stats:
         """Return the counts of this namespace: hits, misses, loads, evictions …."""
-        return look.stats(self._space)
+        return state.stats(self._space)
 
     def status(self) -> Status:
         """Return what the tiers of this cache are, and how full."""
-        return look.status(self._space)
+        return state.status(self._space)
 
     async def close(self) -> None:
         """Let go of all entries and workers. The cache opens again with its next use."""
@@ -263,10 +282,7 @@ class AsyncCache:
         return look.holds(self._space, key)
 
     def __repr__(self) -> str:
-        return look.describe(self._space, "AsyncCache")
-
-
-_ABSENT = object()
+        return state.describe(self._space, "AsyncCache")
 
 
 def _callable(loader: Callable[..., Any]) -> None:

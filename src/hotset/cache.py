@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, final, overload
 
 from hotset.config.environment import from_environment
-from hotset.core import change, look
+from hotset.core import change, find, look, state
 from hotset.core.load import Loader, is_async, loader_of
-from hotset.core.many import read_many
+from hotset.core.many import read_many, values
 from hotset.core.read import read, refresh
-from hotset.core.space import open_space
+from hotset.core.space import open_space, settle
 from hotset.engine.scope import Off
 from hotset.entry.lookup import MISSING
 from hotset.entry.names import pattern
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
+C = TypeVar("C", bound=type)
 
 
 @final
@@ -59,14 +60,19 @@ class Cache:
         *tiers: str | Tier,
         namespace: str = "",
         around_load: Callable[[], AbstractContextManager[Any]] | None = None,
+        codec: str = "msgpack",
+        heartbeat: Duration = 1.0,
+        blind_ttl: Duration = 5.0,
         **options: Unpack[OptionArgs],
     ) -> None:
-        self._open(open_space(tiers, namespace, Options().override(options), around_load))
+        settings = settle(around_load, codec, heartbeat, blind_ttl)
+        self._open(open_space(tiers, namespace, Options().override(options), settings))
 
     def _open(self, space: Space) -> None:
         self._space = space
         self._aio: AsyncCache | None = None
         self.get = space.table.get  # type: ignore[method-assign]  # the hit path is the engine's own, without a frame between
+        space.go_on(lambda name, default, kind: run_sync(find.get(SYNC, space, name, default, kind)))
 
     @classmethod
     def _over(cls, space: Space) -> Cache:
@@ -106,7 +112,10 @@ class Cache:
 
         A stale entry is a `Hit` with `stale=True`, though `get` would not answer with it.
         """
-        return look.lookup(self._space, key)
+        return self._lookup(key, None)
+
+    def _lookup(self, key: str | bytes, kind: Any) -> Hit[Any] | Miss:
+        return run_sync(look.lookup(SYNC, self._space, key, kind))
 
     def get_or_load(self, key: str | bytes, loader: Callable[..., T], **options: Unpack[OptionArgs]) -> T:
         """Return the fresh value of `key`, else what `loader` returns, which is stored.
@@ -140,8 +149,10 @@ class Cache:
 
     def get_many(self, keys: Iterable[str | bytes]) -> dict[str | bytes, Any]:
         """Return the fresh values among `keys`; those that have none are left out."""
-        found = ((key, self.get(key, _ABSENT)) for key in keys)
-        return {key: value for key, value in found if value is not _ABSENT}
+        return self._get_many(keys, None)
+
+    def _get_many(self, keys: Iterable[str | bytes], kind: Any) -> dict[Any, Any]:
+        return run_sync(find.get_many(SYNC, self._space, keys, kind))
 
     def get_or_load_many(
         self, keys: Iterable[str | bytes], loader: Callable[[list[Any]], Mapping[Any, T]], **options: Unpack[OptionArgs]
@@ -155,7 +166,7 @@ class Cache:
 
     def _read_many(self, keys: Mapping[Any, str | bytes], loader: Loader, options: Options) -> dict[Any, Any]:
         _sync(loader.function)
-        return look.values(run_sync(read_many(SYNC, self._space, keys, loader, options)))
+        return values(run_sync(read_many(SYNC, self._space, keys, loader, options)))
 
     # -- writing
 
@@ -174,15 +185,15 @@ class Cache:
         return self._write(key, value, self._space.options.override(options), only_absent=True)
 
     def _write(self, key: str | bytes, value: Any, options: Options, *, only_absent: bool = False) -> bool:
-        return run_sync(change.write(self._space, key, value, options, only_absent=only_absent))
+        return run_sync(change.write(SYNC, self._space, key, value, options, only_absent=only_absent))
 
     def set_many(self, values: Values, **options: Unpack[OptionArgs]) -> bool:
         """Store several values; True when all were stored."""
-        return run_sync(change.write_many(self._space, values, self._space.options.override(options)))
+        return run_sync(change.write_many(SYNC, self._space, values, self._space.options.override(options)))
 
     def touch(self, key: str | bytes, ttl: Duration) -> bool:
         """Give a fresh entry a new life of `ttl` from now; False if there is none."""
-        return run_sync(change.touch(self._space, key, ttl))
+        return run_sync(change.touch(SYNC, self._space, key, ttl))
 
     # -- ending
 
@@ -194,17 +205,17 @@ class Cache:
         Once it has returned no read that starts later gets a value whose load began before it. Returns how many
         entries and loads were found by key or pattern; what a tag hides is not counted.
         """
-        return run_sync(change.delete(self._space, keys, tags, match, wait))
+        return run_sync(change.delete(SYNC, self._space, keys, tags, match, wait))
 
     def expire(
         self, *keys: str | bytes, tags: Iterable[str] = (), match: str | None = None, wait: str | None = None
     ) -> int:
         """End entries as `delete` does, but keep those with a stale window as a fallback for a source that fails."""
-        return run_sync(change.expire(self._space, keys, tags, match, wait))
+        return run_sync(change.expire(SYNC, self._space, keys, tags, match, wait))
 
     def clear(self, wait: str | None = None) -> None:
         """End all entries of this namespace in one step, whatever their number; its children stay."""
-        run_sync(change.clear(self._space, wait))
+        run_sync(change.clear(SYNC, self._space, wait))
 
     # -- families, children
 
@@ -244,6 +255,14 @@ class Cache:
 
     # -- around it
 
+    def register(self, cls: C, name: str | None = None) -> C:
+        """Have a store keep instances of a class and rebuild them: an Enum, a dataclass, a NamedTuple, a model ….
+
+        A class that a family or a cached function names needs none. `name` stands for it in bytes; give one to a class
+        of a script's `__main__`, or to one that may move. Returns the class, so it may be used as a decorator.
+        """
+        return self._space.codec.registry.register(cls, name)
+
     def on(self, kind: str, call: Listener, match: str | None = None) -> Callable[[], None]:
         """Have `call` told of every `kind` of event ("ended", "evicted", "loaded" …) in this namespace.
 
@@ -254,7 +273,7 @@ class Cache:
 
     def explain(self, key: str | bytes) -> Explanation:
         """Return where a key is, how old, with which tags, and why a read of it missed or would miss."""
-        return look.explain(self._space, key)
+        return run_sync(look.explain(SYNC, self._space, key))
 
     def disabled(self) -> Off:
         """Return a context manager inside which this thread or task reads past the cache, straight to the loader.
@@ -265,15 +284,15 @@ class Cache:
 
     def scan(self, match: str = "*", limit: int = 1_000) -> list[str]:
         """Return up to `limit` keys that a `get` would answer now and that match, for people and tools."""
-        return look.scan(self._space, match, limit)
+        return run_sync(look.scan(SYNC, self._space, match, limit))
 
     def stats(self) -> Stats:
         """Return the counts of this namespace: hits, misses, loads, evictions …."""
-        return look.stats(self._space)
+        return state.stats(self._space)
 
     def status(self) -> Status:
         """Return what the tiers of this cache are, and how full."""
-        return look.status(self._space)
+        return state.status(self._space)
 
     def close(self) -> None:
         """Let go of all entries and workers. The cache opens again with its next use."""
@@ -297,10 +316,7 @@ class Cache:
         return look.holds(self._space, key)
 
     def __repr__(self) -> str:
-        return look.describe(self._space, "Cache")
-
-
-_ABSENT = object()
+        return state.describe(self._space, "Cache")
 
 
 def _sync(loader: Callable[..., Any]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, get_type_hints, overload
 
 from hotset.core.load import Loader, is_async
 from hotset.entry.lookup import MISSING
@@ -298,7 +298,7 @@ def _shape(function: Any, template: str | None, face: Any, options: OptionArgs, 
                 "an object is no key, and its address may be another's tomorrow"
             )
         _check_named(function, where)
-        return Shape(None, signature, where, None, defaults, tags)
+        return Shape(None, signature, where, _returned(function), defaults, tags)
     parsed = Template(template, names)
     own = names[1:] if is_method else names
     if own and not parsed.names:
@@ -306,7 +306,18 @@ def _shape(function: Any, template: str | None, face: Any, options: OptionArgs, 
             f"template {template!r} names no parameter of {where}: all calls would share one entry; "
             f"as in '{template}:{{{own[0]}}}'"
         )
-    return Shape(parsed, signature, "", None, defaults, tags)
+    return Shape(parsed, signature, "", _returned(function), defaults, tags)
+
+
+def _returned(function: Any) -> Any:
+    """Return the type that a function is annotated to return, None if it is not, or not yet known.
+
+    A name that is defined further down is not known yet: its class is registered instead (`cache.register`).
+    """
+    try:
+        return get_type_hints(inspect.unwrap(function)).get("return")
+    except Exception:  # noqa: BLE001  an annotation may be any code
+        return None
 
 
 def _check_named(function: Any, where: str) -> None:

@@ -18,8 +18,11 @@ KINDS: dict[str, str] = {
     "stale_served": "a failed load was answered with the stale value",
     "written": "set, add or set_many stored a value",
     "not_stored": "a value was answered or offered, but no tier took it",
-    "ended": "delete, expire or clear was called (cause: deleted, expired, cleared); by tag or clear, `key` is None",
+    "ended": "delete, expire or clear was called (cause: deleted, expired, cleared; by tag or clear, `key` is None), "
+    "or a copy held here was ended by another process's change (cause: remote)",
     "evicted": "an entry left on its own (cause: size, expiry)",
+    "degraded": "the store does not answer, and is not asked until it does; `error` says why",
+    "restored": "the store answers again, and has been told of all endings meanwhile",
 }
 
 

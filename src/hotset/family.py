@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from hotset.core.load import Loader, is_async, loader_of
@@ -39,7 +40,7 @@ class Shape:
         self.template = template
         self.signature = signature
         self.kind = kind
-        self.options = options
+        self.options = replace(options, kind=kind)
         self.tags = tags
         self._prefix = prefix
         self.names = tuple(signature.parameters)
@@ -151,11 +152,11 @@ class Family(Keys, Generic[T]):
 
     def get(self, *args: Any, default: Any = None, **kwargs: Any) -> T | None:
         """Return the fresh value for these arguments, else `default`."""
-        return self._face.get(self.key(*args, **kwargs), default)  # type: ignore[no-any-return]
+        return self._face.get(self.key(*args, **kwargs), default, type=self._shape.kind)  # type: ignore[no-any-return]
 
     def lookup(self, *args: Any, **kwargs: Any) -> Hit[T] | Miss:
         """Return a `Hit`, or a falsy `Miss`; see `Cache.lookup`."""
-        return self._face.lookup(self.key(*args, **kwargs))
+        return self._face._lookup(self.key(*args, **kwargs), self._shape.kind)
 
     def set(self, *args: Any, **kwargs: Any) -> bool:
         """Store a value: `users.set(7, user, ttl="1h")`."""
@@ -183,7 +184,7 @@ class Family(Keys, Generic[T]):
     def get_many(self, items: Iterable[Any]) -> dict[Any, T]:
         """Return the fresh values among `items`: single arguments, or tuples of several."""
         keys = self._items(items)
-        found = self._face.get_many(keys.values())
+        found = self._face._get_many(keys.values(), self._shape.kind)
         return {item: found[key] for item, key in keys.items() if key in found}
 
     def set_many(self, values: Mapping[Any, T], **options: Any) -> bool:
@@ -212,11 +213,11 @@ class AsyncFamily(Keys, Generic[T]):
 
     async def get(self, *args: Any, default: Any = None, **kwargs: Any) -> T | None:
         """Return the fresh value for these arguments, else `default`."""
-        return await self._face.get(self.key(*args, **kwargs), default)  # type: ignore[no-any-return]
+        return await self._face.get(self.key(*args, **kwargs), default, type=self._shape.kind)  # type: ignore[no-any-return]
 
     async def lookup(self, *args: Any, **kwargs: Any) -> Hit[T] | Miss:
         """Return a `Hit`, or a falsy `Miss`; see `Cache.lookup`."""
-        return await self._face.lookup(self.key(*args, **kwargs))
+        return await self._face._lookup(self.key(*args, **kwargs), self._shape.kind)
 
     async def set(self, *args: Any, **kwargs: Any) -> bool:
         """Store a value: `await users.set(7, user, ttl="1h")`."""
@@ -241,7 +242,7 @@ class AsyncFamily(Keys, Generic[T]):
     async def get_many(self, items: Iterable[Any]) -> dict[Any, T]:
         """Return the fresh values among `items`: single arguments, or tuples of several."""
         keys = self._items(items)
-        found = await self._face.get_many(keys.values())
+        found = await self._face._get_many(keys.values(), self._shape.kind)
         return {item: found[key] for item, key in keys.items() if key in found}
 
     async def set_many(self, values: Mapping[Any, T], **options: Any) -> bool:

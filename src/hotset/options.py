@@ -54,6 +54,8 @@ class OptionArgs(TypedDict, total=False):
     """How long a loader's `NotFound` is remembered. Default: not at all."""
     stale_if_error: Duration | None
     """How long after its ttl a value may still be answered when the source fails. Default: not at all."""
+    lease_timeout: Duration | None
+    """How long a process that dies while it loads keeps others from loading the same key. Default: 10 seconds."""
     tags: Iterable[str]
     """Names shared by many entries, to end them together. Tags of cache, family and call add up."""
 
@@ -66,11 +68,10 @@ LATER = frozenset(
             "jitter",
             "soft_timeout",
             "load_timeout",
-            "lease_timeout",
             "max_age",
         ),
-        *("weight", "version", "on", "tiers", "prefix", "envelope", "blind_ttl", "heartbeat", "hold_off", "outbox"),
-        *("on_failover", "max_lag", "refresh_concurrency", "copy", "mode", "share", "verify", "codec", "strict"),
+        *("weight", "version", "on", "tiers", "prefix", "envelope", "hold_off", "outbox"),
+        *("on_failover", "max_lag", "refresh_concurrency", "copy", "mode", "share", "verify", "strict"),
     )
 )
 """Names that the design gives a meaning and this version does not build: refused, so that nobody counts on them."""
@@ -91,7 +92,10 @@ class Options:
     ttl: float = 300.0
     negative_ttl: float | None = None
     stale_if_error: float | None = None
+    lease_timeout: float = 10.0
     tags: tuple[str, ...] = ()
+    kind: Any = None
+    """The type of the values, for the codec of a store; a family's own, or the annotation of a cached function."""
 
     def override(self, given: Mapping[str, object]) -> Options:
         """Return these options with those given put over them. None leaves a duration as it is; tags add up."""

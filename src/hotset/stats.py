@@ -15,6 +15,7 @@ class Counters:
         "deletes",
         "evictions",
         "expirations",
+        "garbled",
         "joins",
         "load_errors",
         "load_seconds",
@@ -23,6 +24,7 @@ class Counters:
         "refused_fills",
         "sets",
         "stale_served",
+        "store_hits",
     )
 
     def __init__(self) -> None:
@@ -37,6 +39,8 @@ class Counters:
         self.deletes = 0
         self.evictions = 0
         self.expirations = 0
+        self.garbled = 0
+        self.store_hits = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,10 @@ class Stats:
     """Entries that left for want of room."""
     expirations: int
     """Entries that were found past their life, or hidden by a tag, and removed."""
+    store_hits: int
+    """Those of the hits that the store answered, not the process tier."""
+    garbled: int
+    """Bytes found under this namespace's keys that are no entry, or hold no value that can be rebuilt: each a miss."""
     entries: int
     """Entries held now, those past their life and not yet met included."""
 
@@ -81,12 +89,38 @@ class Stats:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreStatus:
+    """What a cache knows of its store at one moment, without asking it."""
+
+    where: str
+    """Host and port, or the path of a socket."""
+    trust: str
+    """"trusted"; "away": it does not answer, or has not been told of all endings yet; "blind": and nobody vouches for
+    the copies in the process tier either."""
+    error: str | None
+    """Why it is away."""
+    server: str | None
+    """What it said it was, such as "redis 7.0.15"; None before the first use."""
+    bus: str
+    """How this process hears of changes: "tracking"; "pubsub" where the server does not track, from other processes;
+    "none" where it lets it do neither: then nothing is kept near."""
+    linked: bool
+    """Whether it hears of them now."""
+    unlinked: str | None
+    """Why it does not, where that is known."""
+    pending: int
+    """Endings that it is still to be told of."""
+    messages: int
+    """Messages heard so far, each about one or more keys."""
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """What the tiers of a cache are, and how full, at one moment."""
 
     namespace: str
     tier: str
-    """"process", or "null" for a cache that holds nothing."""
+    """"process", "cluster", "process over cluster", or "null" for a cache that holds nothing."""
     entries: int
     """Entries held in all namespaces of the cache together."""
     capacity: int
@@ -95,3 +129,5 @@ class Status:
     """Loads of this namespace under way."""
     disabled: bool
     """Whether this context reads past the cache."""
+    store: StoreStatus | None = None
+    """None where there is no store."""

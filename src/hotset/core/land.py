@@ -1,63 +1,168 @@
-"""Landing: what a loader returned or raised settles its flight, and becomes an entry where it may."""
+"""Landing: what a loader returned or raised settles its flight, and becomes an entry where it may.
+
+Here without a store, or while it is out of reach, the slot itself guards the fill. With a lease the flight is taken off
+its slot first, then the fill is sent with the question for the epochs: who joined takes the value only if both say yes.
+"""
 
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hotset.core.decide import AfterFailure, after_failure, refuse
+from hotset.core.lease import doubt, fill, release
 from hotset.entry.entry import make
+from hotset.entry.known import Copy
 from hotset.entry.names import text_of
+from hotset.errors import CodecError, StoreError, StoreRefused
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hotset.core.lease import Lease
     from hotset.core.load import Load
     from hotset.core.space import Space
     from hotset.engine.flight import Flight
+    from hotset.entry.entry import Entry
+    from hotset.entry.wire import Record
     from hotset.options import Options
+    from hotset.ports.base import Ports
 
 
-def land(
-    space: Space, flight: Flight, key: str | bytes, load: Load, options: Options, value: Any, made: tuple[str, ...]
-) -> None:
-    """Settle a flight with a value: its life counts from when the load began, its instant from before that.
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """Where a load lands: the namespace, its lease if the store gave one, and the options of the call."""
+
+    space: Space
+    lease: Lease | None
+    options: Options
+
+
+@dataclass(slots=True)
+class Made:
+    """What one flight is settled with, and what is to be kept of it."""
+
+    flight: Flight
+    value: Any = None
+    error: Exception | None = None
+    entry: Entry | None = None
+    record: Record | None = field(default=None)
+    """How the entry looks in the store."""
+    tags: tuple[str, ...] = ()
+    leave: bool = False
+    """Whether what stands there stays: a failed load says nothing about it."""
+
+
+def value_made(
+    landing: Landing, flight: Flight, key: str | bytes, load: Load, value: Any, made: tuple[str, ...]
+) -> Made:
+    """Return what a value settles: its life counts from when the load began, its instant from before that.
 
     `made` are the tags that the value brings with it, beside those of the options and of the loader.
     """
     refused = refuse(value, key)
     if refused is not None:
-        fail(space, flight, key, refused, options)
-        return
+        return error_made(landing, flight, key, refused)
+    options = landing.options
     tags = tuple(dict.fromkeys((*options.tags, *load.tags, *made)))
-    entry = None
+    result = Made(flight, value, tags=tags)
     if not load.skipped:
-        life, window = load.ttl or options.ttl, options.stale_if_error
-        entry = make(value, flight.work.began, life, window=window, tags=tags, instant=flight.instant)
-    outcome = space.table.fill(flight, entry, tags=tags, result=value)
-    _told(space, "loaded", flight, cause=outcome, tags=tags)
+        life = load.ttl or options.ttl
+        try:
+            _keep(landing, result, value, life, options.stale_if_error, negative=False)
+        except CodecError as error:
+            return error_made(landing, flight, key, error)
+    return result
 
 
-def fail(space: Space, flight: Flight, key: str | bytes, error: Exception, options: Options) -> None:
-    """Settle a flight with an error, which everybody who waits gets; a NotFound is remembered if that is asked for."""
+def error_made(landing: Landing, flight: Flight, key: str | bytes, error: Exception) -> Made:
+    """Return what an error settles: everybody who waits gets it; a NotFound is remembered if that is asked for."""
     _note(error, f"hotset: while loading {key!r}")
+    options = landing.options
     what = after_failure(error, options)
-    if what is AfterFailure.FALL_BACK:
-        space.table.give_up(flight, error)
+    result = Made(flight, error=error, leave=what is AfterFailure.FALL_BACK)
+    if what is AfterFailure.REMEMBER:
+        result.tags = options.tags
+        with suppress(CodecError):  # its arguments are not for the store: it is raised, and not remembered
+            _keep(landing, result, fresh_copy(error), options.negative_ttl or 0.0, None, negative=True)
+    return result
+
+
+def _keep(landing: Landing, result: Made, value: Any, life: float, window: float | None, *, negative: bool) -> None:
+    """Make the entry of a result, and its record where there is a lease. Raises CodecError."""
+    space, lease, flight = landing.space, landing.lease, result.flight
+    began = flight.work.began
+    if lease is not None:
+        copy = lease.far.make(
+            value, began, life, window=window, tags=result.tags, instant=lease.count, generation=lease.generation,
+            negative=negative,
+        )  # fmt: skip
+        result.record = lease.far.record(copy, flight.name, landing.options.kind)
+        result.entry = copy
+    elif space.keeps:
+        life, window = min(life, space.longest), window if space.far is None else None
+        result.entry = make(
+            value, began, life, window=window, tags=result.tags, instant=flight.instant, negative=negative
+        )
+
+
+async def settle(ports: Ports, landing: Landing, results: Sequence[Made]) -> None:
+    """Settle flights, all of one load."""
+    lease = landing.lease
+    if lease is None:
+        for each in results:
+            _settle_here(landing.space, each)
     else:
-        entry = None
-        if what is AfterFailure.REMEMBER:
-            life = options.negative_ttl or 0.0
-            remembered = fresh_copy(error)
-            entry = make(
-                remembered,
-                flight.work.began,
-                life,
-                window=None,
-                tags=options.tags,
-                instant=flight.instant,
-                negative=True,
-            )
-        space.table.fill(flight, entry, tags=options.tags, result=None, error=error)
-    _told(space, "load_failed", flight, cause=type(error).__name__, error=error)
+        await _settle_far(ports, landing.space, lease, results)
+
+
+def _settle_here(space: Space, made: Made) -> None:
+    if made.leave and made.error is not None:
+        space.table.give_up(made.flight, made.error)
+        _told(space, made, None)
+        return
+    if space.far is not None and not space.far.store.trust.since <= made.flight.work.began:
+        # It had no lease, and others may have ended its key since the store is back: nobody else may rely on it.
+        space.table.close(made.flight)
+        made.flight.settle(made.value, made.error, shareable=False)
+        _told(space, made, "refused")
+        return
+    outcome = space.table.fill(made.flight, made.entry, tags=made.tags, result=made.value, error=made.error)
+    _told(space, made, outcome)
+
+
+async def _settle_far(ports: Ports, space: Space, lease: Lease, results: Sequence[Made]) -> None:
+    mine = {made.flight.name for made in results if space.table.close(made.flight)}
+    copies = {
+        made.flight.name: (made.entry, made.record)
+        for made in results
+        if made.flight.name in mine and isinstance(made.entry, Copy) and made.record is not None
+    }
+    outcomes: dict[Any, str] = {}
+    try:
+        if copies:
+            outcomes = await fill(ports, lease, copies)
+        gone = [made.flight.name for made in results if made.entry is None and not made.leave and made.error]
+        if gone:
+            await lease.far.forget(ports, gone)
+            for name in gone:  # the lease of a miss has gone with what stood there, and that of a refresh names it
+                lease.bases.pop(name, None)
+        await release(ports, lease, list(lease.bases))
+    except StoreRefused as error:  # memory is full, say: others need not wait for what nobody will fill
+        for name in copies:
+            space.events.emit("not_stored", text_of(name), cause="refused", error=error)
+        lease.bases.update(dict.fromkeys(copies, b""))
+        await release(ports, lease, list(lease.bases))
+    except StoreError as error:  # nobody knows whether it was stored: those who joined start over
+        doubt(lease.far, [*copies, *lease.bases], error)
+        lease.bases.clear()
+    for made in results:
+        name = made.flight.name
+        outcome = outcomes.get(name, "refused" if name not in mine else "skipped" if made.entry is None else "unknown")
+        made.flight.settle(made.value, made.error, shareable=outcome == "stored")
+        space.table.counts.refused_fills += outcome in {"refused", "hidden"}
+        _told(space, made, outcome)
 
 
 def fresh_copy(error: Exception) -> Exception:
@@ -81,7 +186,13 @@ def _note(error: Exception, note: str) -> None:
         error.add_note(note)
 
 
-def _told(space: Space, kind: str, flight: Flight, **details: Any) -> None:
-    if space.events.heard(kind):
-        seconds = space.engine.clock() - flight.work.began
-        space.events.emit(kind, text_of(flight.name), seconds=seconds, **details)
+def _told(space: Space, made: Made, outcome: str | None) -> None:
+    kind = "load_failed" if made.error is not None else "loaded"
+    if not space.events.heard(kind):
+        return
+    seconds = space.engine.clock() - made.flight.work.began
+    name = text_of(made.flight.name)
+    if made.error is not None:
+        space.events.emit(kind, name, seconds=seconds, cause=type(made.error).__name__, error=made.error)
+    else:
+        space.events.emit(kind, name, seconds=seconds, cause=outcome, tags=made.tags)

@@ -137,7 +137,7 @@ async def run(ports: Ports, space: Space, work: Work, loader: Loader, load: Load
     token = _loading.set(load)
     try:
         try:
-            with space.around_load():
+            with space.settings.around_load():
                 value, error = await ports.call(work, loader.function, loader.arguments)
                 if error is not None:
                     raise error  # noqa: TRY301  what surrounds the load is to see how it ended

@@ -1,73 +1,104 @@
-"""Looking: what stands under a key, told in full, without loading anything."""
+"""Looking: what stands under a key, near or in the store, told in full, without loading anything."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from hotset.config.tiers import Memory
+from hotset.core.find import stand
+from hotset.engine.aside import entry_of
 from hotset.engine.flight import Flight
 from hotset.entry.entry import NEGATIVE, Entry
-from hotset.entry.epochs import Verdict
+from hotset.entry.epochs import USABLE, Verdict
 from hotset.entry.lookup import Explanation, Hit, Miss
-from hotset.entry.names import name_of, pattern, text_of
-from hotset.errors import ConfigError
-from hotset.stats import Stats, Status
+from hotset.entry.names import may_match, name_of, pattern, text_of
+from hotset.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from hotset.core.read import Answer
+    from hotset.core.far import Far
     from hotset.core.space import Space
+    from hotset.entry.names import Name
+    from hotset.ports.base import Ports
 
-_TIER = "process"
+_PROCESS: Final = "process"
+_STORE: Final = "cluster"
 
 
-def lookup(space: Space, key: str | bytes) -> Hit[Any] | Miss:
+async def lookup(ports: Ports, space: Space, key: str | bytes, kind: Any) -> Hit[Any] | Miss:
     """Return what a read of `key` finds, and count it as one."""
     name = name_of(key)
     slot, value, verdict = space.table.peek(name)
     why = space.table.why(name)
-    off = space.off
-    space.table.get(key)
-    entry = slot.stale if isinstance(slot, Flight) else slot
-    if off or entry is None or verdict is Verdict.DEAD or entry.flags & NEGATIVE:
-        return Miss("disabled" if off else why)
+    entry = entry_of(slot)
+    tier = _PROCESS
+    if space.off or space.far is None or verdict is Verdict.FRESH:
+        if space.table.found(name) is None or space.off:
+            space.table.misses += 1
+    else:
+        standings = await stand(ports, space, [name], kind, ())
+        standing = standings[name] if standings is not None else None
+        entry, tier = (standing.copy, _STORE) if standing is not None else (None, tier)
+        if standing is None:
+            why = "store away"
+        elif standing.copy is None:
+            why = "loading" if standing.busy else "expired" if standing.mark else "absent"
+        if entry is not None and standing is not None:
+            value, verdict = entry.value, standing.verdict
+        if verdict is not Verdict.FRESH:
+            space.table.misses += 1
+    if space.off or entry is None or verdict not in USABLE or entry.flags & NEGATIVE:
+        return Miss("disabled" if space.off else "negative" if entry is not None and entry.flags & NEGATIVE else why)
     now = space.engine.clock()
-    return Hit(value, _TIER, now - entry.began, _left(entry, verdict, now), verdict is Verdict.STALE, entry.tags)
+    return Hit(value, tier, now - entry.began, _left(entry, verdict, now), verdict is Verdict.STALE, entry.tags)
 
 
 def holds(space: Space, key: object) -> bool:
-    """Tell whether a `get` would answer; counts nothing."""
+    """Tell whether the process tier would answer a `get`; counts nothing."""
     slot, _, verdict = space.table.peek(name_of(key))
     return isinstance(slot, Entry) and verdict is Verdict.FRESH and not slot.flags & NEGATIVE and not space.off
 
 
 def count(space: Space) -> int:
-    """Return how many entries a `get` would answer now."""
+    """Return how many entries of the process tier a `get` would answer now."""
     return 0 if space.off else len(space.table)
 
 
-def explain(space: Space, key: str | bytes) -> Explanation:
-    """Return all that is known of one key; counts nothing."""
+async def explain(ports: Ports, space: Space, key: str | bytes) -> Explanation:
+    """Return all that is known of one key; counts no read."""
     name = name_of(key)
     slot, _, verdict = space.table.peek(name)
-    entry = slot.stale if isinstance(slot, Flight) else slot
+    entry = entry_of(slot)
     waiting = slot.work.wanted if isinstance(slot, Flight) else 0
-    now = space.engine.clock()
-    if entry is None or verdict is Verdict.DEAD:
+    reason, tier = space.table.why(name), _PROCESS
+    if verdict not in USABLE and space.far is not None and not space.off:
+        entry, verdict, reason, tier = await _far(ports, space.far, name, reason)
+    if entry is None or verdict not in USABLE:
         state = "loading" if isinstance(slot, Flight) else "absent"
         return Explanation(
-            key=text_of(name), namespace=space.namespace, state=state, reason=space.table.why(name), tier=None,
+            key=text_of(name), namespace=space.namespace, state=state, reason=reason, tier=None,
             age=None, ttl_left=None, stale_left=None, tags=entry.tags if entry is not None else (), waiting=waiting,
         )  # fmt: skip
+    now = space.engine.clock()
     fresh = verdict is Verdict.FRESH and not entry.flags & NEGATIVE
-    state = "negative" if entry.flags & NEGATIVE else verdict.value
     return Explanation(
-        key=text_of(name), namespace=space.namespace, state=state,
-        reason=None if fresh and not space.off else "disabled" if space.off else space.table.why(name), tier=_TIER,
+        key=text_of(name), namespace=space.namespace, state="negative" if entry.flags & NEGATIVE else verdict.value,
+        reason=None if fresh and not space.off else "disabled" if space.off else reason, tier=tier,
         age=now - entry.began, ttl_left=_left(entry, verdict, now), stale_left=entry.hard - now, tags=entry.tags,
         waiting=waiting,
     )  # fmt: skip
+
+
+async def _far(ports: Ports, far: Far, name: Name, reason: str) -> tuple[Entry | None, Verdict, str, str]:
+    """Return the entry that stands in the store, the verdict, why a read would miss, and the tier."""
+    try:
+        standing = await far.look(ports, name, None, ())
+    except StoreError as error:
+        return None, Verdict.DEAD, f"store away: {error}", _STORE
+    if standing.copy is None:
+        told = "being loaded by another process" if standing.busy else "dead in the store" if standing.mark else reason
+        return None, Verdict.DEAD, told, _STORE
+    copy = standing.copy
+    why = "negative" if copy.flags & NEGATIVE else "ended" if standing.verdict is Verdict.STALE else reason
+    return copy, standing.verdict, why, _STORE
 
 
 def _left(entry: Entry, verdict: Verdict, now: float) -> float:
@@ -76,55 +107,27 @@ def _left(entry: Entry, verdict: Verdict, now: float) -> float:
     return left if verdict is Verdict.FRESH else min(left, 0.0)
 
 
-def scan(space: Space, match: str, limit: int) -> list[str]:
+async def scan(ports: Ports, space: Space, match: str, limit: int) -> list[str]:
     """Return up to `limit` keys whose entries a `get` would answer now, as text; binary and long ones abridged."""
     if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:  # type: ignore[redundant-expr]  # callers may be untyped
         raise ConfigError(f"limit: a whole number from 1 on, not {limit!r}")
-    matches = pattern(match).fullmatch
-    found: list[str] = []
+    matches = pattern(match)
+    found: dict[Name, None] = {}
     for name in () if space.off else space.table.names():
-        if matches(text_of(name)):
+        if len(found) < limit and may_match(matches, match, name):
             slot, _, verdict = space.table.peek(name)
             if isinstance(slot, Entry) and verdict is Verdict.FRESH and not slot.flags & NEGATIVE:
-                found.append(text_of(name))
-                if len(found) == limit:
-                    break
-    return found
-
-
-def stats(space: Space) -> Stats:
-    """Return the counts of this namespace since it was opened."""
-    table, counts = space.table, space.table.counts
-    counted = {name: getattr(counts, name) for name in counts.__slots__}
-    held = sum(not isinstance(table.peek(name)[0], Flight) for name in table.names())
-    return Stats(hits=table.hits, misses=table.misses, entries=held, **counted)
-
-
-def status(space: Space) -> Status:
-    """Return what the tiers of this cache are and how full."""
-    tier = space.tier
-    flights = sum(isinstance(space.table.peek(name)[0], Flight) for name in space.table.names())
-    return Status(
-        namespace=space.namespace,
-        tier=_TIER if isinstance(tier, Memory) else "null",
-        entries=len(space.engine),
-        capacity=space.engine.capacity,
-        policy=tier.policy if isinstance(tier, Memory) else "none",
-        loads=flights,
-        disabled=space.off,
-    )
-
-
-def values(answers: Mapping[Any, Answer]) -> dict[Any, Any]:
-    """Return the values of many answers, or raise the first error among them."""
-    for _, error in answers.values():
-        if error is not None:
-            raise error
-    return {item: value for item, (value, _) in answers.items()}
-
-
-def describe(space: Space, face: str) -> str:
-    """Return a face's repr: its live state in one line."""
-    now = status(space)
-    name = f" {space.namespace!r}" if space.namespace else ""
-    return f"<{face}{name} {now.tier}, {now.entries} of {now.capacity} entries, {now.loads} loading>"
+                found[name] = None
+    cursor, far = 0, None if space.off else space.far
+    while far is not None and len(found) < limit:
+        try:
+            cursor, names = await far.store.ask(ports, far.operations.scan(cursor))
+            wanted = [name for name in names if name not in found and may_match(matches, match, name)]
+            standings = await far.look_many(ports, wanted, None, ()) if wanted else []
+        except StoreError:
+            break
+        fresh = (each for each in zip(wanted, standings, strict=True) if each[1].verdict is Verdict.FRESH)
+        found.update((name, None) for name, standing in fresh if standing.copy and not standing.copy.flags & NEGATIVE)
+        if not cursor:
+            break
+    return [text_of(name) for name in found][:limit]

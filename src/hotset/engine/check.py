@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hotset.engine.aside import entry_of
 from hotset.engine.flight import Flight
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hotset.engine.table import Slot, Table
-    from hotset.entry.entry import Entry
+    from hotset.engine.aside import Slot
+    from hotset.engine.table import Table
     from hotset.entry.names import Name
 
 Queued = dict[Any, "tuple[Table, Name]"]
@@ -22,11 +23,6 @@ def check_engine(queued: Queued, capacity: int, tables: Iterable[Table], cleared
     standing = [slot for table in tables for slot in _check_table(table, queued)]
     held = {id(entry) for entry in map(entry_of, (*standing, *cleared)) if entry is not None}
     assert held == {id(entry) for entry in queued}, "the policy and the slots hold different entries"
-
-
-def entry_of(slot: Slot) -> Entry | None:
-    """Return the entry of a slot: itself, or the stale one that a flight holds."""
-    return slot.stale if isinstance(slot, Flight) else slot
 
 
 def _check_table(table: Table, queued: Queued) -> list[Slot]:

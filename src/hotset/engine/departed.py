@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from hotset.entry.names import Name, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hotset.entry.names import Name
+    from hotset.engine.table import Table
+
+Departures: TypeAlias = "list[tuple[Table, Name, str, Any]]"
+"""What left in one critical section: the table, the name, the cause, and the value, kept alive until after it."""
 
 _REMEMBERED: Final = 1_024
 
@@ -39,3 +44,10 @@ class Departed:
     def cause(self, name: Name) -> str:
         """Return how `name` left, or "absent"."""
         return self._causes.get(name, "absent")
+
+
+def tell(left: Departures) -> None:
+    """Tell the listeners who left on their own. Lock not held."""
+    for table, name, cause, _ in left:
+        if cause in {"size", "expired", "tag"}:
+            table.events.emit("evicted", text_of(name), cause="size" if cause == "size" else "expiry")

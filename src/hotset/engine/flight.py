@@ -95,6 +95,10 @@ class Flight:
     def __repr__(self) -> str:
         return f"<Flight of {self.name!r}, {'settled' if self.settled else f'{self.work.wanted} waiting'}>"
 
+    def serves(self, since: float) -> bool:
+        """Tell whether a read that began at `since` may take the result: it is proven, or its load began later."""
+        return self.shareable or (self.error is None and self.work.began > since)
+
     def on_settled(self, wake: Callable[[], object]) -> None:
         """Have `wake` called once it is settled: at once if it is already."""
         with self._lock:

@@ -6,19 +6,22 @@ import os
 import threading
 import weakref
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from hotset.clock import monotonic
 from hotset.engine import flight
-from hotset.engine.check import check_engine, entry_of
+from hotset.engine.aside import Contents, entry_of
+from hotset.engine.check import check_engine
 from hotset.engine.lru import Lru
-from hotset.engine.table import Held, Table
+from hotset.engine.table import Table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hotset.clock import Clock
+    from hotset.engine.aside import Slot
+    from hotset.engine.departed import Departures
     from hotset.engine.protocol import Policy
-    from hotset.engine.table import Departures, Slot
     from hotset.entry.names import Name
 
 _AT_ONCE: Final = 1_024
@@ -28,25 +31,20 @@ _A_WRITE: Final = 16
 _engines: weakref.WeakSet[MemoryEngine]
 
 
-@dataclass(slots=True)
-class Contents:
-    """All that an engine holds, to be put aside and brought back (`exchange`)."""
-
-    clock: Clock
-    policy: Policy = field(default_factory=Lru)
-    tables: dict[str, Held] = field(default_factory=dict)
-    cleared: list[dict[Name, Slot]] = field(default_factory=list)
-
-
 class MemoryEngine:
     """Entries of this process, the least recently used leaving first. A capacity of 0 admits flights only."""
 
-    def __init__(self, capacity: int, clock: Clock = monotonic) -> None:
+    def __init__(
+        self, capacity: int, clock: Clock = monotonic, kind: Callable[[MemoryEngine, str], Table] = Table
+    ) -> None:
         self.capacity = capacity
+        self._kind = kind
         self.clock = clock
         self.policy: Policy = Lru()
         # Re-entrant, because a value's __del__ may run at any allocation and call the cache.
         self.lock = threading.RLock()
+        self.alone = False
+        """Whether a test has isolated it: then its tables do without a store that they may stand over."""
         self.off_here = 0
         """How many `disabled()` scopes are open, in all contexts together."""
         self._cleared: list[dict[Name, Slot]] = []
@@ -61,7 +59,7 @@ class MemoryEngine:
         with self.lock:
             table = self._tables.get(namespace)
             if table is None:
-                table = self._tables[namespace] = Table(self, namespace)
+                table = self._tables[namespace] = self._kind(self, namespace)
             return table
 
     def tables(self) -> list[Table]:
@@ -108,12 +106,13 @@ class MemoryEngine:
         Flights leave their slots for good: they land while their slots are aside, and would come back settled.
         """
         with self.lock:
-            mine = Contents(self.clock, self.policy, cleared=self._cleared)
+            mine = Contents(self.clock, self.capacity, self.policy, cleared=self._cleared, alone=self.alone)
             for name, table in self._tables.items():
                 table.forget_flights()
-                held = other.tables.get(name) or Held()
+                held = other.tables.get(name) or table.nothing(alone=other.alone)
                 mine.tables[name] = table.exchange(held, other.policy, other.clock)
             self.clock, self.policy, self._cleared = other.clock, other.policy, other.cleared
+            self.alone, self.capacity = other.alone, other.capacity
             return mine
 
     def forget_flights(self) -> None:

@@ -41,6 +41,14 @@ class Slots(Protocol):
         """
         ...
 
+    def found(self, name: Name) -> Found | None:
+        """Return the fresh entry of `name`, a remembered NotFound too, and count it as a hit."""
+        ...
+
+    def flying(self, name: Name) -> bool:
+        """Tell whether a load of `name` is under way here."""
+        ...
+
     def claim(self, name: Name, work: Work) -> Claim:
         """Return the fresh entry, or a flight: the caller's own, or the one already under way."""
         ...
@@ -68,6 +76,10 @@ class Slots(Protocol):
 
     def give_up(self, flight: Flight, error: BaseException) -> None:
         """Settle a flight without a value; the stale entry it held is in its slot again."""
+        ...
+
+    def close(self, flight: Flight) -> bool:
+        """Take a flight off its slot before its fill is proven elsewhere; tell whether it was still there."""
         ...
 
     def leave(self, work: Work) -> None:

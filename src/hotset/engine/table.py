@@ -8,19 +8,18 @@ listeners told after the lock, because both may run any code.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
-from hotset.engine.departed import Departed
+from hotset.engine.aside import Held, Slot, entry_of
+from hotset.engine.departed import Departures, tell
 from hotset.engine.flight import Flight, Found, Join, Lead
 from hotset.engine.scope import is_off
 from hotset.entry.entry import NEGATIVE, Entry, RichEntry
-from hotset.entry.epochs import Epochs, Verdict
+from hotset.entry.epochs import USABLE, Verdict
 from hotset.entry.lookup import MISSING
-from hotset.entry.names import Name, name_of, rejected, text_of
+from hotset.entry.names import Name, name_of, rejected
 from hotset.events import Events
 from hotset.options import not_yet
-from hotset.stats import Counters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,29 +29,13 @@ if TYPE_CHECKING:
     from hotset.engine.memory import MemoryEngine
     from hotset.engine.protocol import Claim, Policy
 
-Slot: TypeAlias = Entry | Flight
-Departures: TypeAlias = "list[tuple[Table, Name, str, Any]]"
-"""What left in one critical section: the table, the name, the cause, and the value, kept alive until after it."""
-
-
-@dataclass(slots=True)
-class Held:
-    """All that a table holds, to be put aside and brought back."""
-
-    slots: dict[Name, Slot] = field(default_factory=dict)
-    epochs: Epochs = field(default_factory=Epochs)
-    counts: Counters = field(default_factory=Counters)
-    hits: int = 0
-    misses: int = 0
-    left: Departed = field(default_factory=Departed)
-
 
 class Table:
     """The slots of one namespace."""
 
     __slots__ = (
         "__weakref__", "_engine", "_left", "_lock", "_now", "_policy", "_slots", "_touch",
-        "counts", "epochs", "events", "hits", "misses", "scopes", "stamp",
+        "counts", "epochs", "events", "hits", "misses", "permit", "scopes", "stamp",
     )  # fmt: skip
 
     def __init__(self, engine: MemoryEngine, namespace: str) -> None:
@@ -67,7 +50,7 @@ class Table:
 
     # -- the hit path
 
-    def get(self, key: Any, default: Any = None, *, max_age: Any = None, type: Any = None) -> Any:  # noqa: ARG002  DESIGN 4
+    def get(self, key: Any, default: Any = None, *, max_age: Any = None, type: Any = None) -> Any:
         """Return the fresh value of `key`, else `default`."""
         try:
             slot = self._slots.get(key)
@@ -75,7 +58,12 @@ class Table:
             raise rejected(key) from None
         if slot is not None:
             value = slot.value  # before the deadline: see hotset.entry.entry
-            if slot.deadline > self._now() and slot.stamp == self.stamp and not self.scopes and max_age is None:
+            if (
+                slot.deadline > self._now() < self.permit
+                and slot.stamp == self.stamp
+                and not self.scopes
+                and max_age is None
+            ):
                 try:  # noqa: SIM105  contextlib.suppress would cost as much as the rest of the hit
                     self._touch(slot)
                 except KeyError:  # it has left since: the read came first
@@ -84,21 +72,30 @@ class Table:
                 return value
         if max_age is not None:
             raise not_yet("max_age")
-        return MISSING if default is MISSING else self._prove(name_of(key), default)
+        return MISSING if default is MISSING else self._prove(name_of(key), default, type)
 
-    def _prove(self, name: Name, default: Any) -> Any:
+    def _prove(self, name: Name, default: Any, kind: Any) -> Any:  # noqa: ARG002  a table over a store goes on to it
         """The slow path of `get`: a name that is no plain text, an entry that must prove itself, or none."""
+        found = None if is_off(self._engine) else self.found(name)
+        if found is None:
+            self.misses += 1
+            return default
+        return default if found.entry.flags & NEGATIVE else found.value
+
+    # -- loads
+
+    def found(self, name: Name) -> Found | None:
+        """Return the fresh entry of `name`, a remembered NotFound too, and count it as a hit."""
         left: Departures = []
         with self._lock:
             _, entry, verdict = self._standing(name, left)
-            if not is_off(self._engine) and _answers(entry, verdict):
-                self.hits += 1
-                return self._used(entry)
-            self.misses += 1
-        self._tell(left)
-        return default
+            found = self._hit(entry) if entry is not None and verdict is Verdict.FRESH else None
+        tell(left)
+        return found
 
-    # -- loads
+    def flying(self, name: Name) -> bool:
+        """Tell whether a load of `name` is under way here."""
+        return isinstance(self._slots.get(name), Flight)
 
     def claim(self, name: Name, work: Work) -> Claim:
         """Return the fresh entry, or a flight: the caller's own, or the one already under way."""
@@ -106,15 +103,11 @@ class Table:
         with self._lock:
             slot, entry, verdict = self._standing(name, left)
             if entry is not None and verdict is Verdict.FRESH:
-                if entry.flags & NEGATIVE:
-                    self.counts.negative_hits += 1
-                else:
-                    self.hits += 1
-                claim: Claim = Found(entry, self._used(entry))
+                claim: Claim = self._hit(entry)
             else:
                 self.misses += 1
                 claim = self._board(name, work, slot, entry)
-        self._tell(left)
+        tell(left)
         return claim
 
     def renew(self, name: Name, work: Work) -> Lead | Join:
@@ -123,7 +116,7 @@ class Table:
         with self._lock:
             slot, entry, _ = self._standing(name, left)
             claim = self._board(name, work, slot, entry)
-        self._tell(left)
+        tell(left)
         return claim
 
     def fill(
@@ -147,7 +140,7 @@ class Table:
                     outcome = "stored"
             self.counts.refused_fills += outcome in {"refused", "hidden"}
         flight.settle(result, error, shareable=not hidden)
-        self._tell(left)
+        tell(left)
         return outcome
 
     def give_up(self, flight: Flight, error: BaseException) -> None:
@@ -155,6 +148,13 @@ class Table:
         with self._lock:
             self._withdraw(flight)
         flight.settle(None, error, shareable=False)
+
+    def close(self, flight: Flight) -> bool:
+        """Take a flight off its slot before its fill is proven: who comes now asks the store (PROTOCOL 4.2)."""
+        with self._lock:
+            mine = self._slots.get(flight.name) is flight
+            self._withdraw(flight)
+            return mine
 
     def leave(self, work: Work) -> None:
         """One caller of `work` goes. With the last one the flights leave their slots and the work is cancelled."""
@@ -169,11 +169,8 @@ class Table:
     def fallback(self, name: Name, entry: Entry) -> Any:
         """Return the value of a stale entry that still stands in its slot, else `MISSING`."""
         with self._lock:
-            slot = self._slots.get(name)
-            held = slot.stale if isinstance(slot, Flight) else slot
-            if held is entry and self.epochs.judge(entry, self._now()) is not Verdict.DEAD:
-                return entry.value
-        return MISSING
+            standing = entry_of(self._slots.get(name)) is entry
+            return entry.value if standing and self.epochs.judge(entry, self._now()) in USABLE else MISSING
 
     # -- writes and endings
 
@@ -187,7 +184,7 @@ class Table:
             else:
                 self._empty(name, "replaced", left)
                 stored = self._insert(name, entry, left)
-        self._tell(left)
+        tell(left)
         return stored
 
     def delete(self, name: Name, cause: str) -> bool:
@@ -200,8 +197,7 @@ class Table:
         """Make the entry stale; without a stale window this is `delete`. A flight is taken out."""
         left: Departures = []
         with self._lock:
-            slot = self._slots.get(name)
-            entry = slot.stale if isinstance(slot, Flight) else slot
+            entry = entry_of(self._slots.get(name))
             if not isinstance(entry, RichEntry) or entry.hard <= entry.soft or entry.flags & NEGATIVE:
                 return self._empty(name, "ended", left)
             entry.end()
@@ -216,7 +212,7 @@ class Table:
             if touched := _answers(entry, verdict):
                 entry.renew(self._now(), life)
                 self._used(entry)
-        self._tell(left)
+        tell(left)
         return touched
 
     def end_tags(self, tags: tuple[str, ...], *, gone: bool) -> None:
@@ -239,7 +235,7 @@ class Table:
         """Return what the slot holds, its value, and the verdict on it; nothing is used or removed."""
         with self._lock:
             slot = self._slots.get(name)
-            entry = slot.stale if isinstance(slot, Flight) else slot
+            entry = entry_of(slot)
             if entry is None:
                 return slot, MISSING, Verdict.DEAD
             return slot, entry.value, self.epochs.judge(entry, self._now())
@@ -248,8 +244,7 @@ class Table:
         """Return in a word why a read of `name` would miss."""
         with self._lock:
             slot = self._slots.get(name)
-            entry = slot.stale if isinstance(slot, Flight) else slot
-            if entry is not None:
+            if (entry := entry_of(slot)) is not None:
                 return self._reason(entry)
             return "loading" if slot is not None else self._left.cause(name)
 
@@ -269,13 +264,13 @@ class Table:
             with self._lock:  # a name at a time: a long walk holds nobody up
                 _, entry, verdict = self._standing(name, left)
                 alive += _answers(entry, verdict)
-        self._tell(left)
+        tell(left)
         return alive
 
     def _standing(self, name: Name, left: Departures) -> tuple[Slot | None, Entry | None, Verdict]:
         """Return the slot, its entry and the verdict on that; what is dead is removed first. Lock held."""
         slot = self._slots.get(name)
-        entry = slot.stale if isinstance(slot, Flight) else slot
+        entry = entry_of(slot)
         if entry is None:
             return slot, None, Verdict.DEAD
         verdict = self.epochs.judge(entry, self._now())
@@ -289,6 +284,13 @@ class Table:
             return slot, None, verdict
         self._empty(name, cause, left)
         return None, None, verdict
+
+    def _hit(self, entry: Entry) -> Found:
+        if entry.flags & NEGATIVE:
+            self.counts.negative_hits += 1
+        else:
+            self.hits += 1
+        return Found(entry, self._used(entry))
 
     def _reason(self, entry: Entry) -> str:
         if entry.flags & NEGATIVE and self.epochs.judge(entry, self._now()) is Verdict.FRESH:
@@ -326,7 +328,7 @@ class Table:
         slot = self._slots.pop(name, None)
         if slot is None:
             return False
-        entry = slot.stale if isinstance(slot, Flight) else slot
+        entry = entry_of(slot)
         if entry is not None:
             self._part(name, entry, cause, left)
         elif cause != "replaced":
@@ -361,13 +363,6 @@ class Table:
         self._left.note(name, "evicted")
         left.append((self, name, "size", entry.bury()))
 
-    @staticmethod
-    def _tell(left: Departures) -> None:
-        """Tell the listeners who left on their own. Lock not held."""
-        for table, name, cause, _ in left:
-            if cause in {"size", "expired", "tag"}:
-                table.events.emit("evicted", text_of(name), cause="size" if cause == "size" else "expiry")
-
     # -- all at once
 
     def exchange(self, held: Held, policy: Policy, clock: Clock) -> Held:
@@ -377,10 +372,15 @@ class Table:
         self.stamp += 1  # stamps of entries that come back are older: they prove themselves once
         return mine
 
+    def nothing(self, *, alone: bool) -> Held:  # noqa: ARG002  a table over a store holds its epochs
+        """Return what an empty table holds."""
+        return Held()
+
     def _hold(self, held: Held, policy: Policy, clock: Clock) -> None:
         self._slots, self.epochs, self.counts, self._left = held.slots, held.epochs, held.counts, held.left
         self.hits, self.misses = held.hits, held.misses
         self._policy, self._touch, self._now = policy, policy.touch, clock
+        self.permit = self.epochs.permit
 
     def forget_flights(self) -> None:
         """Empty the slots of all flights: who flew them is not here."""

@@ -8,8 +8,9 @@ because a lost epoch may hide but never revive (PROTOCOL rule 4, rows W2, W9, W1
 
 from __future__ import annotations
 
+import math
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hotset.entry.entry import BURIED, ENDED
 
@@ -23,16 +24,24 @@ class Verdict(Enum):
     FRESH = "fresh"
     STALE = "stale"
     """Only as a fallback, and said to be stale."""
+    SUSPECT = "suspect"
+    """Not proven: to be checked against the store before use. A process alone has none of these."""
     DEAD = "dead"
+
+
+USABLE: Final = frozenset((Verdict.FRESH, Verdict.STALE))
+"""What may be served, if it is said to be stale where it is."""
 
 
 class Epochs:
     """The count of a namespace and the records of its tags."""
 
-    __slots__ = ("_floor", "_most", "_records", "count")
+    __slots__ = ("_floor", "_most", "_records", "count", "permit")
 
     def __init__(self, most: int = 65_536) -> None:
         self.count = 0
+        self.permit = math.inf
+        """Until when entries may be served without a word from anybody: for ever, in a process alone."""
         self._floor = 0
         self._most = most
         self._records: dict[str, tuple[int, int]] = {}
@@ -68,15 +77,7 @@ class Epochs:
         """Return the verdict on an entry: the same function for every tier (PROTOCOL 3)."""
         if entry.flags & BURIED or now >= entry.hard:
             return Verdict.DEAD
-        verdict = self.hidden(entry.tags, entry.instant)
-        if verdict is Verdict.FRESH and (entry.flags & ENDED or now >= entry.soft):
-            return Verdict.STALE
-        return self._windowless(entry, verdict)
-
-    @staticmethod
-    def _windowless(entry: Entry, verdict: Verdict) -> Verdict:
-        """Without a stale window what is stale is dead."""
-        return Verdict.DEAD if verdict is Verdict.STALE and entry.hard <= entry.soft else verdict
+        return aged(entry, now, self.hidden(entry.tags, entry.instant))
 
     def why(self, entry: Entry) -> str:
         """Return in a word why an entry is not fresh."""
@@ -85,3 +86,10 @@ class Epochs:
         if self.hidden(entry.tags, entry.instant) is not Verdict.FRESH:
             return "tag"
         return "ended" if entry.flags & ENDED else "expired"
+
+
+def aged(entry: Entry, now: float, verdict: Verdict) -> Verdict:
+    """Return the verdict with the entry's own age and endings taken in; what is stale without a window is dead."""
+    if verdict is Verdict.FRESH and (entry.flags & ENDED or now >= entry.soft):
+        verdict = Verdict.STALE
+    return Verdict.DEAD if verdict is Verdict.STALE and entry.hard <= entry.soft else verdict

@@ -33,6 +33,14 @@ class Digest:
         self.whole = content.decode(errors="replace")
         """The key itself as text, for patterns: an ending by pattern must not miss it."""
 
+    @classmethod
+    def restored(cls, text: str) -> Digest:
+        """Return the digest that has this text, as it is found in a store; the whole key is not known there."""
+        digest = cls.__new__(cls)
+        digest.text = digest.whole = text
+        digest._hash = hash(("hotset digest", text))  # noqa: SLF001  its own class
+        return digest
+
     def __hash__(self) -> int:
         return self._hash
 
@@ -61,6 +69,8 @@ def name_of(key: object) -> Name:
         return key if len(content) <= MAX_BYTES else Digest("text", key[:_READABLE], content)
     if isinstance(key, str):
         return name_of(str.__str__(key))  # the content, whatever the subclass makes of __str__
+    if isinstance(key, Digest):
+        return key
     if isinstance(key, bytes):
         return Digest("bytes", "", bytes(key))
     raise rejected(key)
@@ -108,15 +118,24 @@ def _in_set(found: re.Match[str]) -> str:
     return f"{re.escape(first)}-{re.escape(last)}"
 
 
+_ANY = ".*"
+
+
 @lru_cache(maxsize=256)
 def _compiled(match: str) -> re.Pattern[str]:
+    return re.compile("".join(_tokens(match)), re.DOTALL)
+
+
+@lru_cache(maxsize=256)
+def _tokens(match: str) -> tuple[str, ...]:
+    """Return a glob as regular expressions, each for one character, or `_ANY` for any number."""
     out: list[str] = []
     at = 0
     while at < len(match):
         char = match[at]
         at += 1
         if char == "*":
-            out.append(".*")
+            out.append(_ANY)
         elif char == "?":
             out.append(".")
         elif char == "\\" and at < len(match):
@@ -130,4 +149,34 @@ def _compiled(match: str) -> re.Pattern[str]:
             at = end + 1
         else:
             out.append(re.escape(char))
-    return re.compile("".join(out), re.DOTALL)
+    return tuple(out)
+
+
+def may_match(matches: re.Pattern[str], match: str, name: Name) -> bool:
+    """Tell whether a key matches the glob `match`, as far as its name tells; `matches` is that glob compiled.
+
+    Of a digest found in a store only the first characters are known: an ending by pattern must not miss it, so it
+    matches if there is any longer key with that beginning that does.
+    """
+    if isinstance(name, str) or name.whole != name.text:
+        return matches.fullmatch(whole_text_of(name)) is not None
+    tokens = _tokens(match)
+    at = _past_stars(tokens, {0})
+    for char in name.text.rpartition("%~")[0]:
+        used = {
+            place + (tokens[place] != _ANY)
+            for place in at
+            if place < len(tokens) and re.match(tokens[place], char, re.DOTALL)
+        }
+        at = _past_stars(tokens, used)
+    return any(place < len(tokens) for place in at)
+
+
+def _past_stars(tokens: tuple[str, ...], places: set[int]) -> set[int]:
+    """Return the places in a pattern that are reached without another character."""
+    reached = set(places)
+    for place in places:
+        while place < len(tokens) and tokens[place] == _ANY:
+            place += 1  # noqa: PLW2901  it walks on from there
+            reached.add(place)
+    return reached

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hotset.engine.flight import Flight, Work
     from hotset.ports.base import Function, Outcome, Ports
     from hotset.ports.pool import Pool
+    from hotset.stores.base import Build, Clients, Reply
 
 
 class AioPorts:
@@ -76,6 +77,19 @@ class AioPorts:
         except BaseException:
             flight.table.leave(flight.work)
             raise
+
+    async def ask(self, clients: Clients, build: Build, seconds: float) -> list[Reply]:
+        """Send commands to a store over this loop's own connections."""
+        return await clients.aio.run(build, seconds)
+
+    async def wait(self, subscribe: Callable[[Callable[[], object]], object], seconds: float) -> None:
+        """Await being woken, for so many seconds at the most."""
+        loop = asyncio.get_running_loop()
+        woken: asyncio.Future[None] = loop.create_future()
+        subscribe(_waker(woken, loop))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await woken
 
     def _start_task(self, work: Work, job: Coroutine[Any, Any, None]) -> None:
         work.loop = asyncio.get_running_loop()
@@ -153,6 +167,12 @@ async def _settled(flight: Flight) -> None:
         return
     loop = asyncio.get_running_loop()
     future: asyncio.Future[None] = loop.create_future()
+    flight.on_settled(_waker(future, loop))
+    await future
+
+
+def _waker(future: asyncio.Future[None], loop: asyncio.AbstractEventLoop) -> Callable[[], object]:
+    """Return what wakes who awaits `future`, from any thread."""
 
     def arrive() -> None:
         if not future.done():
@@ -162,5 +182,4 @@ async def _settled(flight: Flight) -> None:
         with suppress(RuntimeError):  # the loop has been closed: nobody waits there any more
             loop.call_soon_threadsafe(arrive)
 
-    flight.on_settled(wake)
-    await future
+    return wake

@@ -15,6 +15,7 @@ from hotset.errors import WouldDeadlock
 
 if TYPE_CHECKING:
     from hotset.engine.flight import Flight, Work
+    from hotset.stores.base import Build, Clients, Reply
 
 Function: TypeAlias = Callable[..., Any]
 Outcome: TypeAlias = tuple[Any, Exception | None]
@@ -25,7 +26,7 @@ current: ContextVar[Work | None] = ContextVar("hotset_work", default=None)
 
 
 class Ports(Protocol):
-    """The four things that the core cannot do in the same way for sync and async callers."""
+    """The few things that the core cannot do in the same way for sync and async callers."""
 
     async def call(self, work: Work, function: Function, arguments: tuple[Any, ...]) -> Outcome:
         """Run a loader, and return its value or what it raised."""
@@ -40,6 +41,14 @@ class Ports(Protocol):
 
     async def join(self, flight: Flight) -> None:
         """Wait until somebody else's flight is settled."""
+        ...
+
+    async def ask(self, clients: Clients, build: Build, seconds: float) -> list[Reply]:
+        """Send commands to a store and return its replies; see `hotset.stores.base.Client.run`."""
+        ...
+
+    async def wait(self, subscribe: Callable[[Callable[[], object]], object], seconds: float) -> None:
+        """Wait until what `subscribe` is given is called, from any thread, or for so many seconds."""
         ...
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from hotset.engine.flight import Flight, Work
     from hotset.ports.base import Function, Outcome, Ports
+    from hotset.stores.base import Build, Clients, Reply
 
 T = TypeVar("T")
 
@@ -89,6 +90,16 @@ class SyncPorts:
         except BaseException:
             flight.table.leave(flight.work)
             raise
+
+    async def ask(self, clients: Clients, build: Build, seconds: float) -> list[Reply]:
+        """Send commands to a store, blocking this thread for its replies."""
+        return await clients.sync.run(build, seconds)
+
+    async def wait(self, subscribe: Callable[[Callable[[], object]], object], seconds: float) -> None:
+        """Block this thread until it is woken, or for so many seconds."""
+        gate = threading.Event()
+        subscribe(gate.set)
+        gate.wait(seconds)
 
 
 def running_loop() -> object | None:

@@ -1,4 +1,4 @@
-"""For tests of code that uses hotset, and of engines for it: a clock that you move, isolation, a conformance suite."""
+"""For tests of code that uses hotset, and of parts for it: a clock that you move, isolation, conformance suites."""
 
 from __future__ import annotations
 
@@ -7,13 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hotset.testing.clock import FakeClock
+    from hotset.testing.codec_conformance import CodecConformance
     from hotset.testing.conformance import EngineConformance
     from hotset.testing.isolation import isolated
+    from hotset.testing.store_conformance import StoreConformance
 
-__all__ = ["EngineConformance", "FakeClock", "isolated"]
+__all__ = ["CodecConformance", "EngineConformance", "FakeClock", "StoreConformance", "isolated"]
 
-_HOMES = {"EngineConformance": "conformance", "FakeClock": "clock", "isolated": "isolation"}
-"""Found when first used: pytest loads the plugin in every project that has hotset, and only the suite needs pytest."""
+_HOMES = {
+    "CodecConformance": "codec_conformance",
+    "EngineConformance": "conformance",
+    "FakeClock": "clock",
+    "StoreConformance": "store_conformance",
+    "isolated": "isolation",
+}
+"""Found when first used: pytest loads the plugin in every project that has hotset, and only the suites need pytest."""
 
 
 def __getattr__(name: str) -> Any:

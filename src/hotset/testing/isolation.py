@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from hotset.engine.memory import Contents
+from hotset.config.tiers import Memory
+from hotset.engine.aside import Contents
 from hotset.testing.clock import FakeClock
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 @contextmanager
 def isolated(cache: Cache | AsyncCache, clock: FakeClock | None = None) -> Iterator[FakeClock]:
     """Have `cache` empty and on a fake clock inside the block, its children and cached functions with it.
+
+    A cache over a store does without it there: all is in this process, also where it keeps nothing near otherwise.
 
     After the block all is as before: entries, counts, clock; after an exception too. A load that is under way at
     either edge is answered to its callers and not stored; threads that write just then may write on either side of it.
@@ -32,9 +35,11 @@ def isolated(cache: Cache | AsyncCache, clock: FakeClock | None = None) -> Itera
         ...     print(cache.get("k"))
         None
     """
-    engine = cache._space.engine  # noqa: SLF001  a door of the same house
+    space = cache._space  # noqa: SLF001  a door of the same house
+    engine = space.engine
     clock = clock or FakeClock()
-    before = engine.exchange(Contents(clock))
+    capacity = engine.capacity if space.store is None else engine.capacity or Memory().max_entries
+    before = engine.exchange(Contents(clock, capacity))
     try:
         yield clock
     finally:

@@ -1,0 +1,77 @@
+"""Finding what is there, near or in the store, without loading anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hotset.entry.entry import NEGATIVE
+from hotset.entry.epochs import Verdict
+from hotset.entry.lookup import MISSING
+from hotset.entry.names import name_of
+from hotset.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from hotset.core.far import Standing
+    from hotset.core.space import Space
+    from hotset.entry.names import Name
+    from hotset.ports.base import Ports
+
+
+async def stand(
+    ports: Ports, space: Space, names: Sequence[Name], kind: Any, tags: Sequence[str]
+) -> Mapping[Name, Standing] | None:
+    """Return what stands in the store; None if the cache has none, or it is out of reach."""
+    far = space.far
+    if far is None or not names:
+        return None
+    try:
+        if len(names) == 1:
+            standings = {names[0]: await far.look(ports, names[0], kind, tags)}
+        else:
+            standings = dict(zip(names, await far.look_many(ports, names, kind, tags), strict=True))
+    except StoreError:
+        return None
+    for name, standing in standings.items():
+        if standing.verdict is Verdict.FRESH and standing.copy is not None:
+            if standing.copy.flags & NEGATIVE:
+                space.table.counts.negative_hits += 1
+            else:
+                space.table.hits += 1
+                space.table.counts.store_hits += 1
+            if standing.copy.era < 0:
+                far.store.near.offer(far, name, standing.copy.twin())
+    return standings
+
+
+async def get(ports: Ports, space: Space, key: object, default: Any, kind: Any) -> Any:
+    """Return the fresh value under a key, near or in the store, else `default`."""
+    return (await get_many(ports, space, [key], kind)).get(key, default)
+
+
+async def get_many(ports: Ports, space: Space, keys: Iterable[Any], kind: Any) -> dict[Any, Any]:
+    """Return the fresh values among `keys`, those in the store read in one round trip."""
+    table = space.table
+    found: dict[Any, Any] = {}
+    missing: dict[Name, list[Any]] = {}
+    for key in keys:
+        value = table.get(key, MISSING)
+        if value is not MISSING:
+            found[key] = value
+            continue
+        name = name_of(key)
+        near = None if space.off else table.found(name)
+        if near is None:
+            missing.setdefault(name, []).append(key)
+        elif not near.entry.flags & NEGATIVE:
+            found[key] = near.value
+    standings = None if space.off else await stand(ports, space, list(missing), kind, ())
+    for name, same in missing.items():
+        standing = standings[name] if standings is not None else None
+        copy = standing.copy if standing is not None and standing.verdict is Verdict.FRESH else None
+        if copy is None:
+            table.misses += 1
+        elif not copy.flags & NEGATIVE:
+            found.update(dict.fromkeys(same, copy.value))
+    return found
