@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_EXTRA = frozenset({"rich", "typer"})
+# Which extra brings what.
+_EXTRAS = {"rich": "cli", "typer": "cli", "redis": "cli,redis", "hiredis": "cli,redis"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,9 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run(sys.argv[1:] if arguments is None else arguments)
     except ModuleNotFoundError as missing:
         name = (missing.name or "").partition(".")[0]
-        if name not in _EXTRA:
+        if name not in _EXTRAS:
             raise
-        sys.stderr.write(f"hotset: the command line needs {name}: pip install 'hotset[cli]'\n")
+        sys.stderr.write(f"hotset: the command line needs {name}: pip install 'hotset[{_EXTRAS[name]}]'\n")
         return 2
     except KeyboardInterrupt:
         return 130

@@ -101,7 +101,7 @@ def story(settings: Settings, check: Callable[[], None]) -> Generator[Event, Non
     """
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="hotset-demo-") as folder, Origin(Path(folder, "shop.db")) as origin:
-        database = yield from _build(Path(folder, "shop.db"), origin, settings, check)
+        database = yield from build(Path(folder, "shop.db"), origin, settings, check)
         requests = settings.trace.user_ids(settings.users)
         trace = Replayed(settings.trace.name, len(requests), len(set(requests)))
         yield Ready(database, trace)
@@ -125,9 +125,10 @@ def story(settings: Settings, check: Callable[[], None]) -> Generator[Event, Non
     yield Report(__version__, database, trace, tuple(phases), tuple(played), time.perf_counter() - began)
 
 
-def _build(
+def build(
     path: Path, origin: Origin, settings: Settings, check: Callable[[], None]
-) -> Generator[Event, None, Database]:
+) -> Generator[Building, None, Database]:
+    """Build the database, and time the query on it with nothing else going on."""
     began = time.perf_counter()
     for part in shop.build(path, users=settings.users, seed=settings.seed, check=check):
         yield Building(part)
