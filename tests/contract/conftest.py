@@ -6,11 +6,15 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hotset import Cache
+
+if TYPE_CHECKING:
+    from tests.contract.fleet import Fleet
+    from tests.services.servers import Server
 
 PATIENCE = 20.0
 """Seconds after which a test gives up; nothing here waits for time to pass."""
@@ -101,6 +105,36 @@ def readers() -> Iterator[Readers]:
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
     loop.close()
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store may take its time: on a busy machine a test that is not about slow stores sees none that is away."""
+    from hotset.core.store import Store
+
+    monkeypatch.setattr(Store.reach, "__defaults__", (PATIENCE / 2,))
+    monkeypatch.setattr("hotset.core.change.DEADLINE", PATIENCE / 2)
+
+
+@pytest.fixture(params=["redis", pytest.param("valkey", marks=pytest.mark.soak)])
+def store_server(request: pytest.FixtureRequest) -> Server:
+    """A shared server, empty and as after its start: Redis in each run, Valkey too in the long one.
+
+    What the rows stand on, the facts, the steps and the fleet's model, is shown on both in each run (tests/services).
+    """
+    server: Server = request.getfixturevalue(f"{request.param}_server")
+    server.reset()
+    return server
+
+
+@pytest.fixture
+def fleet(store_server: Server) -> Iterator[Fleet]:
+    """Caches and processes of one namespace over `store_server`."""
+    from tests.contract.fleet import Fleet
+
+    fleet = Fleet(store_server.url)
+    yield fleet
+    fleet.close()
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

@@ -37,6 +37,7 @@ def test_the_probe_sees_what_is_loaded() -> None:
         pytest.param("import hotset", id="import"),
         pytest.param("import hotset; hotset.Cache()", id="construct"),
         pytest.param("import hotset; c = hotset.Cache(); c.set('k', 1); assert c.get('k') == 1", id="set-and-get"),
+        pytest.param("import hotset.entry.codec, hotset.entry.wire", id="codecs"),
         pytest.param("import hotset; assert hotset.Cache().get_or_load('k', lambda: 1) == 1", id="load"),
     ],
 )

@@ -12,8 +12,8 @@ import pytest
 from hotset import Cache, ConfigError, loading
 
 LATER = [
-    *("stale_while_revalidate", "refresh_ahead", "jitter", "soft_timeout", "load_timeout", "lease_timeout", "weight"),
-    *("version", "prefix", "outbox", "copy", "mode", "share", "verify", "codec", "strict", "hold_off", "heartbeat"),
+    *("stale_while_revalidate", "refresh_ahead", "jitter", "soft_timeout", "load_timeout", "weight"),
+    *("version", "prefix", "outbox", "copy", "mode", "share", "verify", "strict", "hold_off"),
 ]
 
 
