@@ -27,7 +27,7 @@ def until(condition: Callable[[], object]) -> None:
     while not condition():
         if time.monotonic() > deadline:
             raise AssertionError("what was waited for did not come true")
-        time.sleep(0.001)
+        time.sleep(0.001)  # between two looks; the condition decides, or the deadline
 
 
 def near(key: str) -> bool:

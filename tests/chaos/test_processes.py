@@ -51,7 +51,7 @@ def until_trusted():
     while trust() != "trusted":
         assert time.monotonic() < deadline, cache.status()
         cache.get("any")
-        time.sleep(0.001)
+        time.sleep(0.001)  # between two looks; the condition decides, or the deadline
 cache.set("k", "old")
 os.kill(server, signal.SIGSTOP)
 cache.delete("k")

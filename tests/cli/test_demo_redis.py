@@ -46,7 +46,7 @@ def within(seconds: float, reached: Callable[[], bool]) -> bool:
     while not reached():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.01)
+        time.sleep(0.01)  # between two looks; the condition decides, or the deadline
     return True
 
 

@@ -52,4 +52,4 @@ def until_connected(service: CachingService, seconds: float = PATIENCE) -> None:
     deadline = time.monotonic() + seconds
     while not (status := service.get_status())["connected"]:
         assert time.monotonic() < deadline, status
-        time.sleep(0.005)
+        time.sleep(0.005)  # between two looks; the condition decides, or the deadline

@@ -39,7 +39,7 @@ def test_threads_that_change_without_a_pause_do_not_keep_the_store_away(kind: An
             deadline = time.monotonic() + PATIENCE
             while (status := cache.status().store) is None or status.trust != "trusted":
                 assert time.monotonic() < deadline, status
-                time.sleep(0.01)
+                time.sleep(0.01)  # between two looks; the condition decides, or the deadline
         finally:
             over.set()
             for thread in threads:

@@ -56,7 +56,7 @@ def eventually(agrees: Callable[[], bool], patience: float = 5.0) -> None:
     until = time.monotonic() + patience
     while not agrees():
         assert time.monotonic() < until, "it does not come true"
-        time.sleep(0.001)
+        time.sleep(0.001)  # between two looks; the condition decides, or the deadline
 
 
 def test_a_family_names_the_type_for_every_tier(fleet: Callable[..., Cache]) -> None:

@@ -48,7 +48,7 @@ def update_and_delete(origin: Origin, *, threads: int, tasks: int, check: Check)
             while not board.over:
                 reader.begin()
                 reader.end(profiles.get_or_load(user_id, origin.profile).revision)
-                time.sleep(_PAUSE)
+                time.sleep(_PAUSE)  # see above: it decides nothing
 
         async def task() -> None:
             reader = board.reader()

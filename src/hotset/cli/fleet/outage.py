@@ -233,14 +233,14 @@ class _Outage:
                 shown = now
             if now > began + (patience or _PATIENCE):
                 raise _TooLong(what)
-            time.sleep(_TICK / 10)
+            time.sleep(_TICK / 10)  # between two looks; what ends the wait is what is reached, or patience
 
     def _watch(self, seconds: float) -> Generator[Watched, None, None]:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             self._check()
             yield Watched(self._flows())
-            time.sleep(_TICK)
+            time.sleep(_TICK)  # between two frames of the screen; it shows, and decides nothing
 
 
 def _delivered(flows: Sequence[Flow]) -> bool:

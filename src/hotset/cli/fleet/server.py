@@ -164,7 +164,7 @@ class OwnServer:
             except StoreError as error:
                 if not self.running or time.monotonic() > deadline:
                     raise Unusable(f"{self._program} did not start: {_last_line(folder / 'server.log')}") from error
-                time.sleep(0.01)
+                time.sleep(0.01)  # between two attempts; an answer ends the wait, or patience
             else:
                 return
 

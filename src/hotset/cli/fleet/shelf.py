@@ -108,7 +108,7 @@ class Shelf:
                 self.dropped.pop(self._profile.key(user_id), None)
                 return self.near(user_id)
             self._profile(user_id)
-            time.sleep(_PAUSE)
+            time.sleep(_PAUSE)  # between two reads; the copy ends the wait, or patience
         return False
 
     def change(self, user_id: int, name: str) -> Change:
@@ -122,14 +122,14 @@ class Shelf:
         """Wait for the message that another process has ended a user's copy; return when it was dropped."""
         key, deadline = self._profile.key(user_id), time.monotonic() + patience
         while key not in self.dropped and time.monotonic() < deadline:
-            time.sleep(_PAUSE)
+            time.sleep(_PAUSE)  # between two looks; the moment that is returned is the listener's
         return self.dropped.get(key)
 
     def trusted(self, patience: float) -> bool:
         """Wait until the store is trusted, at most so many seconds; tell whether it is."""
         deadline = time.monotonic() + patience
         while self.status.trust != "trusted" and time.monotonic() < deadline:
-            time.sleep(_PAUSE)
+            time.sleep(_PAUSE)  # between two looks; trust ends the wait, or patience
         return self.status.trust == "trusted"
 
     @property

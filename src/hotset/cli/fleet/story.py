@@ -177,7 +177,7 @@ def _replay(
                 process.ask(Worker.halt)
             return shared
         check()
-        time.sleep(_TICK)
+        time.sleep(_TICK)  # between two frames of the screen; the processes say when it is over
 
 
 @final

@@ -156,7 +156,7 @@ class Traffic:
                     reader.failed(error)
                 else:
                     reader.note(user_id, read, self._floor)
-                time.sleep(_PAUSE)
+                time.sleep(_PAUSE)  # a reader without pauses would only fight for the interpreter; it decides nothing
 
         return work
 

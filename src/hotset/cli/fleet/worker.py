@@ -135,7 +135,7 @@ class Worker:
 
         def job() -> None:
             start.wait(_PATIENCE)
-            time.sleep(max(0, at - now()) / 1e9)
+            time.sleep(max(0, at - now()) / 1e9)  # two processes have no barrier: they agree on a moment
             began = now()
             revenue = shelf.revenue()
             waited.append(revenue.queried > began)
