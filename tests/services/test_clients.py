@@ -18,7 +18,6 @@ from tests.services.callers import CALLERS, PATIENCE, Ask, Caller, Reach, reachi
 
 ECHO = Script("return ARGV[1]")
 COUNT = Script("return redis.call('INCR', KEYS[1])")
-READ = Script("return redis.call('GET', KEYS[1])", reads_only=True)
 
 
 @pytest.fixture(params=CALLERS)
@@ -121,18 +120,6 @@ def test_a_script_that_was_refused_for_another_reason_is_not_repeated(reach: Rea
     caller.run(fails.call(["n"]))
     assert caller.run(fails.call(["n"])) == [Refused("OUCH", "it hurts")]
     assert caller.run(("GET", "n")) == [b"2"]
-
-
-def test_a_script_that_reads_only_is_held_to_it(reach: Reach, store_server: Any) -> None:
-    """It is called as one that may not write, the first time as well as later."""
-    caller = reach(store_server.url)
-    writes = Script("return redis.call('SET', KEYS[1], 'a')", reads_only=True)
-    caller.run(("SET", "k", "v"))
-    for _ in range(2):
-        value, refused = caller.run(READ.call(["k"]), writes.call(["k"]))
-        assert value == b"v"
-        assert isinstance(refused, Refused)
-        assert "Write commands are not allowed" in refused.message
 
 
 # ----------------------------------------------------------------------------------------------------------- identity

@@ -56,7 +56,9 @@ class Near:
         """Since when the process is blind; `math.inf`: it is not."""
         self.linked_now = False
         self.confirmed = 0
+        """Copies that were kept so far."""
         self.heard = 0
+        """Messages heard so far."""
 
     # -- from any thread
 

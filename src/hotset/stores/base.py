@@ -34,7 +34,7 @@ class Command(NamedTuple):
         script = self.script
         if script is None:
             return self
-        return Command(("EVAL_RO" if script.reads_only else "EVAL", script.source, *self.args[2:]), script)
+        return Command(("EVAL", script.source, *self.args[2:]), script)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,6 @@ class Script:
     """A Lua script. It is called by its digest, and sent in full to a server that does not know it."""
 
     source: str
-    reads_only: bool = False
-    """Whether it is called as one that writes nothing (EVALSHA_RO), which Redis 7 and later hold it to."""
     sha: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -52,8 +50,7 @@ class Script:
 
     def call(self, keys: Sequence[Argument], args: Sequence[Argument] = ()) -> Command:
         """Return the command that runs it with these KEYS and ARGV."""
-        name = "EVALSHA_RO" if self.reads_only else "EVALSHA"
-        return Command((name, self.sha, len(keys), *keys, *args), self)
+        return Command(("EVALSHA", self.sha, len(keys), *keys, *args), self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ class AsyncClient:
             line = await self._borrow(pool, line, deadline, seconds)
         try:
             commands = build(line.identity)
-            packet = pack(commands, line.identity.version)
+            packet = pack(commands)
         except BaseException:
             pool.give(line)  # nothing was sent
             raise
@@ -65,7 +65,7 @@ class AsyncClient:
         try:
             replies = await line.exchange(packet, len(commands))
             if again := unknown_scripts(commands, replies):
-                packet = pack([*again.values()], line.identity.version)
+                packet = pack([*again.values()])
                 for place, reply in zip(again, await line.exchange(packet, len(again)), strict=True):
                     replies[place] = reply
         except BaseException as error:

@@ -43,7 +43,7 @@ def greeting(description: Redis) -> tuple[bytes, int]:
     ]
     if description.db:
         words.append(("SELECT", description.db))
-    return pack([Command(said) for said in words], OLDEST), len(words) - 1
+    return pack([Command(said) for said in words]), len(words) - 1
 
 
 def admit(description: Redis, hello: Reply) -> None:

@@ -137,7 +137,7 @@ class Link:
         self._waiting.append((len(commands), [], then))
         if not self._outgoing:
             asyncio.get_running_loop().call_soon(self._flush)
-        self._outgoing.append(pack([command.in_full() for command in commands], self._identity.version))
+        self._outgoing.append(pack([command.in_full() for command in commands]))
 
     def _flush(self) -> None:
         """Send all that one turn of the loop has asked for as one packet."""
@@ -158,7 +158,7 @@ class Link:
                 admit(self._description, hello)
                 identity = identify(self._description, hello, await _replies(reader, parser, rest))
                 hear = ("CLIENT", "TRACKING", "ON") if identity.tracks else ("SUBSCRIBE", channel(""))
-                writer.write(pack([Command(("HELLO", 3)), Command(hear)], identity.version))
+                writer.write(pack([Command(("HELLO", 3)), Command(hear)]))
                 refused = [each for each in await _replies(reader, parser, 2) if isinstance(each, Refused)]
             self._hear_by("tracking" if identity.tracks else "pubsub", refused)
             self._writer, self._identity, self.error = writer, identity, None

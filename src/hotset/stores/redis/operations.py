@@ -249,15 +249,14 @@ class RedisOperations:
     ) -> Operation[T]:
         """Return a step before which the server is introduced to the namespace, if this process has not met it.
 
-        The introduction goes in full: a server that does not know the script, as after a restart, would run it after
-        what it is to come before. `keys`: those that the step changes, if any; see `_ending`.
+        `keys`: those that the step changes, if any; see `_ending`.
         """
 
         def build(identity: Identity) -> list[Command]:
             said = commands if identity.tracks or not keys else spoken(commands, self.names.bus, keys)
             if _who(identity) in self._met:
                 return said
-            return [self._begin(identity, ()).in_full(), *said]
+            return [self._begin(identity, ()), *said]
 
         def read(identity: Identity, replies: list[Reply]) -> T:
             spoke = bool(keys) and not identity.tracks

@@ -19,7 +19,6 @@ UNREAD: Final = object()
 CHUNK: Final = 65536
 """How much is read at once, in bytes."""
 _READS: Final = frozenset({"GET", "GETRANGE", "MGET"})
-_READ_ONLY_CALLS: Final = (7,)  # EVALSHA_RO and EVAL_RO are of Redis 7
 
 
 def new_reader() -> hiredis.Reader:
@@ -29,24 +28,17 @@ def new_reader() -> hiredis.Reader:
 
 
 def refused(text: str) -> Refused:
-    """Return an error reply as a value.
-
-    Before Redis 7 a script's failed call is wrapped: "ERR Error running script (…): @user_script:1: -OOM command …";
-    what counts is what is inside.
-    """
-    inner = re.search(r"@user_script: ?\d+: -([A-Z]+ .*)", text)
-    code, _, message = (inner[1] if inner else text).partition(" ")
+    """Return an error reply as a value."""
+    code, _, message = text.partition(" ")
     return Refused(code, message) if re.fullmatch(r"[A-Z][A-Z0-9_]*", code) else Refused("ERR", text)
 
 
-def pack(commands: Sequence[Command], version: tuple[int, ...]) -> bytes:
-    """Return the packet that carries the commands to a server of that version.
+def pack(commands: Sequence[Command]) -> bytes:
+    """Return the packet that carries the commands.
 
     Raises:
         TypeError: An argument is none of bytes, str and int.
     """
-    if version < _READ_ONLY_CALLS:
-        commands = [_for_old(command) for command in commands]
     if len(commands) == 1:
         return hiredis.pack_command(commands[0].args)  # type: ignore[arg-type,no-any-return]  # it takes any length
     return b"".join([hiredis.pack_command(command.args) for command in commands])  # type: ignore[arg-type]  # as above
@@ -61,17 +53,8 @@ def unknown_scripts(commands: Sequence[Command], replies: Sequence[Reply]) -> di
         return {}
     again: dict[int, Command] = {}
     for place, (command, reply) in enumerate(zip(commands, replies, strict=True)):
-        script = command.script
-        if script is not None and isinstance(reply, Refused) and reply.code == "NOSCRIPT":
-            name = "EVAL_RO" if script.reads_only else "EVAL"
-            again[place] = Command((name, script.source, *command.args[2:]), script)
+        if command.script is not None and isinstance(reply, Refused) and reply.code == "NOSCRIPT":
+            again[place] = command.in_full()
         elif again and command.args[0] in _READS:
             again[place] = command
     return again
-
-
-def _for_old(command: Command) -> Command:
-    name = command.args[0]
-    if command.script is None or not isinstance(name, str):
-        return command
-    return command._replace(args=(name.removesuffix("_RO"), *command.args[1:]))

@@ -45,14 +45,14 @@ class SyncClient:
             line = self._borrow(pool, line, deadline, seconds)
         try:
             commands = build(line.identity)
-            packet = pack(commands, line.identity.version)
+            packet = pack(commands)
         except BaseException:
             pool.give(line)  # nothing was sent
             raise
         try:
             replies = line.exchange(packet, len(commands), deadline)
             if again := unknown_scripts(commands, replies):
-                packet = pack([*again.values()], line.identity.version)
+                packet = pack([*again.values()])
                 for place, reply in zip(again, line.exchange(packet, len(again), deadline), strict=True):
                     replies[place] = reply
         except BaseException as error:
