@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from hotset.events import Event
     from hotset.family import AsyncFamily, Family
     from hotset.service import CachingService
-    from hotset.stats import Stats, Status, StoreStatus
+    from hotset.stats import Comparison, Comparisons, Stats, Status, StoreStatus
 
 __version__ = "0.1.0"
 
@@ -53,7 +53,7 @@ _ROOMS = {
     "events": ("Event",),
     "family": ("AsyncFamily", "Family"),
     "service": ("CachingService",),
-    "stats": ("Stats", "Status", "StoreStatus"),
+    "stats": ("Comparison", "Comparisons", "Stats", "Status", "StoreStatus"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
@@ -63,6 +63,8 @@ __all__ = [
     "Cache",
     "CachingService",
     "CodecError",
+    "Comparison",
+    "Comparisons",
     "ConfigError",
     "Event",
     "Explanation",

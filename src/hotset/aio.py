@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, final, overload
 
 from hotset.config.environment import from_environment
 from hotset.core import change, find, look, state
+from hotset.core.alter import alter
+from hotset.core.compare import read, read_many, refresh
 from hotset.core.load import Loader, is_async, loader_of
-from hotset.core.many import read_many, values
-from hotset.core.read import read, refresh
+from hotset.core.many import values
 from hotset.core.space import open_space, settle
+from hotset.core.told import told
+from hotset.core.transaction import Scope
 from hotset.engine.scope import Off
 from hotset.entry.lookup import MISSING
 from hotset.entry.names import pattern
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from hotset.config.tiers import Tier
     from hotset.core.change import Values
     from hotset.core.space import Space
+    from hotset.core.told import Told
     from hotset.entry.lookup import Explanation, Hit, Miss
     from hotset.events import Listener
     from hotset.family import AsyncFamily
@@ -47,17 +51,23 @@ class AsyncCache:
     for it; with the last of them an async load is cancelled.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  each is a keyword with a name of its own
         self,
         *tiers: str | Tier,
         namespace: str = "",
         around_load: Callable[[], AbstractContextManager[Any]] | None = None,
         codec: str = "msgpack",
+        signing_keys: Iterable[str | bytes] = (),
         heartbeat: Duration = 1.0,
         blind_ttl: Duration = 5.0,
+        mode: str = "on",
+        share: float = 1.0,
+        verify: float = 0.0,
+        strict: bool = False,
         **options: Unpack[OptionArgs],
     ) -> None:
-        settings = settle(around_load, codec, heartbeat, blind_ttl)
+        rollout = mode, share, verify
+        settings = settle(around_load, codec, signing_keys, heartbeat, blind_ttl, rollout, strict)
         self._open(open_space(tiers, namespace, Options().override(options), settings))
 
     def _open(self, space: Space) -> None:
@@ -91,7 +101,7 @@ class AsyncCache:
     async def get(self, key: str | bytes, default: Any = None, *, max_age: None = None, type: None = None) -> Any: ...
     async def get(self, key: str | bytes, default: Any = None, *, max_age: Any = None, type: Any = None) -> Any:
         """Return the fresh value of `key`, else `default`. `type` names what the value is, for type checkers."""
-        value = self._space.table.get(key, MISSING, max_age=max_age)
+        value = self._space.get(key, MISSING, max_age=max_age)
         return value if value is not MISSING else await find.get(self._ports, self._space, key, default, type)
 
     async def lookup(self, key: str | bytes) -> Hit[Any] | Miss:
@@ -115,7 +125,7 @@ class AsyncCache:
     async def _load(
         self, key: str | bytes, function: Callable[..., Any], loader: Callable[[], Loader], options: Options
     ) -> Any:
-        value = self._space.table.get(key, MISSING)
+        value = self._space.hit(key, MISSING)
         if value is not MISSING:
             return value
         _callable(function)
@@ -126,6 +136,12 @@ class AsyncCache:
         if error is not None:
             raise error
         return value
+
+    async def _told(self, key: str | bytes, loader: Loader, options: Options) -> Told:
+        found = await told(self._ports, self._space, key, loader, options)
+        if isinstance(found, BaseException):
+            raise found
+        return found
 
     async def _refresh(self, key: str | bytes, loader: Loader, options: Options) -> Any:
         value, error = await refresh(self._ports, self._space, key, loader, options)
@@ -172,6 +188,9 @@ class AsyncCache:
         """Give a fresh entry a new life of `ttl` from now; False if there is none."""
         return await change.touch(self._ports, self._space, key, ttl)
 
+    async def _alter(self, key: str | bytes, compute: Callable[[Any], Any]) -> Any:
+        return await alter(self._ports, self._space, key, compute)
+
     # -- ending
 
     async def delete(
@@ -198,7 +217,8 @@ class AsyncCache:
     def family(self, template: str, type: None = None, **options: Unpack[OptionArgs]) -> AsyncFamily[Any]: ...
     def family(self, template: str, type: Any = None, **options: Unpack[OptionArgs]) -> AsyncFamily[Any]:
         """Return the keys of one shape: `users = aio.family("user:{id}", User)`, then `await users.get(7)`."""
-        from hotset.family import AsyncFamily, shape
+        from hotset.family import AsyncFamily
+        from hotset.shape import shape
 
         return AsyncFamily(self, shape(template, type, self._space.options, options))
 
@@ -248,6 +268,10 @@ class AsyncCache:
         """Return a context manager, sync or async, inside which this task reads past the cache."""
         return Off(self._space.engine)
 
+    def transaction(self) -> Scope:
+        """Return a context manager around a transaction of the source; see `Cache.transaction`."""
+        return Scope(self)
+
     async def scan(self, match: str = "*", limit: int = 1_000) -> list[str]:
         """Return up to `limit` keys that a `get` would answer now and that match, for people and tools."""
         return await look.scan(self._ports, self._space, match, limit)
@@ -262,6 +286,7 @@ class AsyncCache:
 
     async def close(self) -> None:
         """Let go of all entries and workers. The cache opens again with its next use."""
+        await self._ports.drain()
         await change.close(self._space)
 
     async def __aenter__(self) -> Self:

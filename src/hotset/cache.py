@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, final, overload
 
 from hotset.config.environment import from_environment
 from hotset.core import change, find, look, state
+from hotset.core.alter import alter
+from hotset.core.compare import read, read_many, refresh
 from hotset.core.load import Loader, is_async, loader_of
-from hotset.core.many import read_many, values
-from hotset.core.read import read, refresh
+from hotset.core.many import values
 from hotset.core.space import open_space, settle
+from hotset.core.told import told
+from hotset.core.transaction import Scope
 from hotset.engine.scope import Off
 from hotset.entry.lookup import MISSING
 from hotset.entry.names import pattern
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from hotset.config.tiers import Tier
     from hotset.core.change import Values
     from hotset.core.space import Space
+    from hotset.core.told import Told
     from hotset.entry.lookup import Explanation, Hit, Miss
     from hotset.events import Listener
     from hotset.family import Family
@@ -47,7 +51,7 @@ class Cache:
     Safe to share between threads, and with the tasks of any event loop through `aio`. Nothing is opened and no thread
     started at construction.
 
-    Example:
+    Examples:
         >>> cache = Cache(ttl="10m")
         >>> cache.get_or_load("user:7", lambda: {"name": "Ada"})
         {'name': 'Ada'}
@@ -55,23 +59,29 @@ class Cache:
         1
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  each is a keyword with a name of its own
         self,
         *tiers: str | Tier,
         namespace: str = "",
         around_load: Callable[[], AbstractContextManager[Any]] | None = None,
         codec: str = "msgpack",
+        signing_keys: Iterable[str | bytes] = (),
         heartbeat: Duration = 1.0,
         blind_ttl: Duration = 5.0,
+        mode: str = "on",
+        share: float = 1.0,
+        verify: float = 0.0,
+        strict: bool = False,
         **options: Unpack[OptionArgs],
     ) -> None:
-        settings = settle(around_load, codec, heartbeat, blind_ttl)
+        rollout = mode, share, verify
+        settings = settle(around_load, codec, signing_keys, heartbeat, blind_ttl, rollout, strict)
         self._open(open_space(tiers, namespace, Options().override(options), settings))
 
     def _open(self, space: Space) -> None:
         self._space = space
         self._aio: AsyncCache | None = None
-        self.get = space.table.get  # type: ignore[method-assign]  # the hit path is the engine's own, without a frame between
+        self.get = space.get  # type: ignore[method-assign]  # the hit path is the engine's own, without a frame between
         space.go_on(lambda name, default, kind: run_sync(find.get(SYNC, space, name, default, kind)))
 
     @classmethod
@@ -105,7 +115,7 @@ class Cache:
     def get(self, key: str | bytes, default: Any = None, *, max_age: None = None, type: None = None) -> Any: ...
     def get(self, key: str | bytes, default: Any = None, *, max_age: Any = None, type: Any = None) -> Any:
         """Return the fresh value of `key`, else `default`. `type` names what the value is, for type checkers."""
-        return self._space.table.get(key, default, max_age=max_age, type=type)
+        return self._space.get(key, default, max_age=max_age, type=type)
 
     def lookup(self, key: str | bytes) -> Hit[Any] | Miss:
         """Return a `Hit` with the value, its tier, age and tags, or a falsy `Miss` that says why.
@@ -129,7 +139,7 @@ class Cache:
     def _load(
         self, key: str | bytes, function: Callable[..., Any], loader: Callable[[], Loader], options: Options
     ) -> Any:
-        value = self._space.table.get(key, MISSING)
+        value = self._space.hit(key, MISSING)
         if value is not MISSING:
             return value
         _sync(function)
@@ -140,6 +150,12 @@ class Cache:
         if error is not None:
             raise error
         return value
+
+    def _told(self, key: str | bytes, loader: Loader, options: Options) -> Told:
+        found = run_sync(told(SYNC, self._space, key, loader, options))
+        if isinstance(found, BaseException):
+            raise found
+        return found
 
     def _refresh(self, key: str | bytes, loader: Loader, options: Options) -> Any:
         value, error = run_sync(refresh(SYNC, self._space, key, loader, options))
@@ -195,6 +211,9 @@ class Cache:
         """Give a fresh entry a new life of `ttl` from now; False if there is none."""
         return run_sync(change.touch(SYNC, self._space, key, ttl))
 
+    def _alter(self, key: str | bytes, compute: Callable[[Any], Any]) -> Any:
+        return run_sync(alter(SYNC, self._space, key, compute))
+
     # -- ending
 
     def delete(
@@ -225,7 +244,8 @@ class Cache:
     def family(self, template: str, type: None = None, **options: Unpack[OptionArgs]) -> Family[Any]: ...
     def family(self, template: str, type: Any = None, **options: Unpack[OptionArgs]) -> Family[Any]:
         """Return the keys of one shape: `users = cache.family("user:{id}", User)`, then `users.get(7)`."""
-        from hotset.family import Family, shape
+        from hotset.family import Family
+        from hotset.shape import shape
 
         return Family(self, shape(template, type, self._space.options, options))
 
@@ -281,6 +301,21 @@ class Cache:
         Endings still end; a `set` inside ends what was there and stores nothing.
         """
         return Off(self._space.engine)
+
+    def transaction(self) -> Scope:
+        """Return a context manager, sync and async, around a transaction of the source: put it outside of that.
+
+        Inside it this thread or task reads past the cache, straight to the loader, and nothing is stored. What is ended
+        or set ends when the outermost block is left without an exception, and not at all when it is left with one; a
+        block within a block is a savepoint. It covers this cache with its parents and children.
+
+        Example:
+            >>> cache = Cache()
+            >>> with cache.transaction():  # and in it: with connection.transaction(): ...
+            ...     cache.delete("user:7")  # happens when the block is left
+            0
+        """
+        return Scope(self)
 
     def scan(self, match: str = "*", limit: int = 1_000) -> list[str]:
         """Return up to `limit` keys that a `get` would answer now and that match, for people and tools."""

@@ -10,13 +10,13 @@ from __future__ import annotations
 import functools
 import inspect
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, get_type_hints, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from hotset.core.load import Loader, is_async
 from hotset.entry.lookup import MISSING
-from hotset.entry.template import Template
 from hotset.errors import ConfigError
-from hotset.family import AsyncFamily, Family, Shape, with_tags
+from hotset.family import AsyncFamily, Family
+from hotset.shape import check_kind, shape_of, takes_instance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hotset.aio import AsyncCache
     from hotset.cache import Cache
     from hotset.options import OptionArgs
+    from hotset.shape import Shape
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -54,9 +55,9 @@ class Decorator:
         """Return the cached function; `ConfigError` for what cannot be cached, or a template that does not fit."""
         around = type(function) if isinstance(function, staticmethod | classmethod) else None
         plain: Any = function.__func__ if around is not None else function
-        _check_kind(plain)
-        is_method = _is_method(plain) and around is not staticmethod
-        shape = _shape(plain, self._template, self._face, self._options, is_method=is_method)
+        check_kind(plain)
+        is_method = takes_instance(plain) and around is not staticmethod
+        shape = shape_of(plain, self._template, self._face, self._options, is_method=is_method)
         if is_async(plain):
             aio = self._face.aio
             made: Any = _AsyncMethod(aio, shape, plain) if is_method else _async_function(aio, shape, plain, ())
@@ -100,8 +101,10 @@ class Cached(Family[R], Generic[P, R]):
     ) -> None:
         super().__init__(face, shape, bound)
         self._run = run or _Run(function)
-        self._get = face._space.table.get  # the hit path, without a frame between
+        self._get = face._space.hit  # the hit path, without a frame between
         functools.update_wrapper(self, function)
+        if run is None:
+            self.__call__ = _spelled(self, function)  # type: ignore[method-assign]  # calling it goes through the class
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Return the cached result for these arguments, calling the function if there is none."""
@@ -197,7 +200,7 @@ class _AsyncView(AsyncFamily[Any]):
         given = (*self._bound, *args)
         values = self._shape.bind(given, kwargs)
         key = self._shape.key(values)
-        value = self._face._space.table.get(key, MISSING)  # the hit path, without a frame between
+        value = self._face._space.hit(key, MISSING)  # the hit path, without a frame between
         if value is not MISSING:
             return value
         options = self._shape.options.override({"tags": self._shape.tags.before(values)})
@@ -227,7 +230,7 @@ class _AsyncView(AsyncFamily[Any]):
         return await self._face._read_many(self._items(items), loader, self._shape.options)
 
 
-_OPERATIONS = (
+OPERATIONS = (
     *("key", "get", "lookup", "set", "add", "touch", "get_or_load", "get_many", "set_many", "get_or_load_many"),
     *("delete", "expire", "refresh", "batch", "many"),
 )
@@ -245,7 +248,7 @@ def _async_function(
 
     if bound:
         cached.__signature__ = _unbound(inspect.signature(function))  # type: ignore[attr-defined]
-    for name in _OPERATIONS:
+    for name in OPERATIONS:
         setattr(cached, name, getattr(view, name))
     return cached
 
@@ -264,7 +267,7 @@ class _AsyncMethod:
         return _async_function(self._face, self._shape, self._run.function, (instance,), self._run)
 
     def __getattr__(self, name: str) -> Any:  # in the class body, where `@load.batch` stands
-        if name in _OPERATIONS:
+        if name in OPERATIONS:
             return getattr(self._unbound, name)
         raise AttributeError(name)
 
@@ -280,71 +283,24 @@ class _ClassMethod:
         return self._made.__get__(owner or type(instance), None)
 
 
+def _spelled(cached: Cached[Any, Any], function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a call of `cached` that shows the parameters of `function` to who looks at `cached.__call__`.
+
+    Celery does: it checks the arguments of a task against them when the task is sent.
+    """
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return cached(*args, **kwargs)
+
+    call.__module__ = function.__module__
+    call.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+    return call
+
+
 def _sync_face(face: Cache | AsyncCache) -> Cache:
     from hotset.cache import Cache
 
     return face if isinstance(face, Cache) else Cache._over(face._space)
-
-
-def _shape(function: Any, template: str | None, face: Any, options: OptionArgs, *, is_method: bool) -> Shape:
-    where = f"{function.__module__}.{function.__qualname__}"
-    signature = inspect.signature(function)
-    names = tuple(signature.parameters)
-    defaults, tags = with_tags(face._space.options, options, names)
-    if template is None:
-        if is_method:
-            raise ConfigError(
-                f'template: the method {where} needs one, as in @cached("{function.__name__}:{{self.id}}"): '
-                "an object is no key, and its address may be another's tomorrow"
-            )
-        _check_named(function, where)
-        return Shape(None, signature, where, _returned(function), defaults, tags)
-    parsed = Template(template, names)
-    own = names[1:] if is_method else names
-    if own and not parsed.names:
-        raise ConfigError(
-            f"template {template!r} names no parameter of {where}: all calls would share one entry; "
-            f"as in '{template}:{{{own[0]}}}'"
-        )
-    return Shape(parsed, signature, "", _returned(function), defaults, tags)
-
-
-def _returned(function: Any) -> Any:
-    """Return the type that a function is annotated to return, None if it is not, or not yet known.
-
-    A name that is defined further down is not known yet: its class is registered instead (`cache.register`).
-    """
-    try:
-        return get_type_hints(inspect.unwrap(function)).get("return")
-    except Exception:  # noqa: BLE001  an annotation may be any code
-        return None
-
-
-def _check_named(function: Any, where: str) -> None:
-    """Refuse, without a template, what its name and arguments alone do not tell from another function."""
-    plain = inspect.unwrap(function)
-    if plain.__name__ == "<lambda>":
-        raise ConfigError(f'template: {where} needs one, as in @cached("total:{{x}}"): every lambda has the same name')
-    closed_over = getattr(getattr(plain, "__code__", None), "co_freevars", ())
-    if closed_over:
-        raise ConfigError(
-            f"template: {where} needs one, because its result depends on {', '.join(closed_over)}, from the function "
-            f'around it, which is no part of the key; as in @cached("{plain.__name__}:…")'
-        )
-
-
-def _check_kind(function: Any) -> None:
-    valid = "cached: valid are functions, methods and coroutine functions"
-    if isinstance(function, property):
-        raise ConfigError(f"{valid}; a property is none: cache a method, and let the property call it")
-    if isinstance(function, type):
-        raise ConfigError(f"{valid}; the class {function.__qualname__} is none: cache a function that makes it")
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise ConfigError(
-            f"{valid}; {function.__qualname__} is a generator, which can be read only once: return a list"
-        )
-    if not callable(function) or not hasattr(function, "__qualname__"):
-        raise ConfigError(f"{valid}; not {function!r}")
 
 
 def _check_batch(function: Any, *, asynchronous: bool) -> None:
@@ -352,13 +308,6 @@ def _check_batch(function: Any, *, asynchronous: bool) -> None:
         raise ConfigError(f"batch: a function from a list of arguments to a mapping, not {function!r}")
     if is_async(function) and not asynchronous:
         raise TypeError(f"batch: {function!r} is async and the cached function is not")
-
-
-def _is_method(function: Any) -> bool:
-    """Tell whether a function was defined in a class body and takes the instance, or the class, first."""
-    outer = function.__qualname__.rpartition(".")[0]
-    first = next(iter(inspect.signature(function).parameters), "")
-    return bool(outer) and not outer.endswith("<locals>") and first in {"self", "cls"}
 
 
 def _given(values: dict[str, Any], bound: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -13,14 +13,16 @@ if TYPE_CHECKING:
     import re
 
 KINDS: dict[str, str] = {
-    "loaded": "a loader returned (cause: stored, skipped, refused, hidden)",
+    "loaded": "a loader returned (cause: stored, skipped, refused, hidden; past, where the cache was not used)",
     "load_failed": "a loader raised; `error` is what it raised",
     "stale_served": "a failed load was answered with the stale value",
     "written": "set, add or set_many stored a value",
-    "not_stored": "a value was answered or offered, but no tier took it",
+    "not_stored": "a value was answered or offered, but no tier took it (cause: why, such as refused; where the cache "
+    "is not used: disabled, transaction, off, share)",
     "ended": "delete, expire or clear was called (cause: deleted, expired, cleared; by tag or clear, `key` is None), "
     "or a copy held here was ended by another process's change (cause: remote)",
     "evicted": "an entry left on its own (cause: size, expiry)",
+    "mismatch": "a hit said something else than the source, and its entry still stood; `age` and `family` say more",
     "degraded": "the store does not answer, and is not asked until it does; `error` says why",
     "restored": "the store answers again, and has been told of all endings meanwhile",
 }
@@ -38,6 +40,10 @@ class Event:
     seconds: float | None = None
     """How long it took: the loader, for `loaded` and `load_failed`."""
     error: BaseException | None = None
+    age: float | None = None
+    """Seconds since the value was loaded or written, for `mismatch`."""
+    family: str | None = None
+    """The template of the key's family, for `mismatch`; of a plain key what stands before its first colon."""
 
 
 Listener: TypeAlias = Callable[[Event], object]

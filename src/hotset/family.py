@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from hotset.core.load import Loader, is_async, loader_of
-from hotset.entry.template import Tags, Template, escape, render
-from hotset.errors import ConfigError, KeyRejected
-from hotset.options import NAMES
-from hotset.options import tags as tag_names
+from hotset.errors import KeyRejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -18,78 +13,10 @@ if TYPE_CHECKING:
     from hotset.aio import AsyncCache
     from hotset.cache import Cache
     from hotset.entry.lookup import Hit, Miss
-    from hotset.options import OptionArgs, Options
+    from hotset.options import Options
+    from hotset.shape import Shape
 
 T = TypeVar("T")
-
-
-class Shape:
-    """How arguments become a key and tags; the type and the options that go with them. Immutable, shared by views."""
-
-    __slots__ = ("_prefix", "_simple", "kind", "names", "options", "signature", "tags", "template")
-
-    def __init__(
-        self,
-        template: Template | None,
-        signature: inspect.Signature,
-        prefix: str,
-        kind: Any,
-        options: Options,
-        tags: Tags,
-    ) -> None:
-        self.template = template
-        self.signature = signature
-        self.kind = kind
-        self.options = replace(options, kind=kind)
-        self.tags = tags
-        self._prefix = prefix
-        self.names = tuple(signature.parameters)
-        plain = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
-        self._simple = all(each.kind in plain for each in signature.parameters.values())
-
-    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the arguments by name, defaults filled in; a TypeError as the function itself would raise."""
-        if self._simple and not kwargs and len(args) == len(self.names):
-            return dict(zip(self.names, args, strict=True))
-        bound = self.signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        return bound.arguments
-
-    def key(self, values: Mapping[str, Any]) -> str:
-        """Return the key of these arguments."""
-        if self.template is not None:
-            return self.template.make(values)
-        parts = []
-        for name, value in values.items():
-            parameter = self.signature.parameters[name]
-            each = tuple(sorted(value.items())) if parameter.kind is parameter.VAR_KEYWORD else value
-            parts.append(escape(render(each, f"argument {name} of {self._prefix}"), ","))
-        return f"{self._prefix}({','.join(parts)})"
-
-    def item(self, item: Any, bound: tuple[Any, ...]) -> dict[str, Any]:
-        """Return the arguments that an item of a many call stands for: itself, or the tuple of several."""
-        rest = len(self.names) - len(bound)
-        given = item if rest > 1 and isinstance(item, tuple) else (item,)
-        return self.bind((*bound, *given), {})
-
-
-def shape(template: str, kind: Any, defaults: Options, given: OptionArgs) -> Shape:
-    """Return the shape of a family that is made from its template alone."""
-    parsed = Template(template, None)
-    if not parsed.names:
-        raise ConfigError(f'template {template!r} names no field: a family has some, as in "user:{{id}}"')
-    for name in parsed.names:
-        if name in NAMES:
-            raise ConfigError(f"template {template!r}: {name} is the name of an option; call the field otherwise")
-    parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in parsed.names]
-    options, tags = with_tags(defaults, given, parsed.names)
-    return Shape(parsed, inspect.Signature(parameters), "", kind, options, tags)
-
-
-def with_tags(defaults: Options, given: OptionArgs, names: Iterable[str]) -> tuple[Options, Tags]:
-    """Return the options of a family and its tags; those without a field are plain tags of the options."""
-    tags = Tags(tag_names(given.get("tags", ())), tuple(names))
-    return defaults.override({**given, "tags": tags.plain}), tags
 
 
 class Keys:

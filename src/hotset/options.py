@@ -71,12 +71,13 @@ LATER = frozenset(
             "max_age",
         ),
         *("weight", "version", "on", "tiers", "prefix", "envelope", "hold_off", "outbox"),
-        *("on_failover", "max_lag", "refresh_concurrency", "copy", "mode", "share", "verify", "strict"),
+        *("on_failover", "max_lag", "refresh_concurrency", "copy"),
     )
 )
 """Names that the design gives a meaning and this version does not build: refused, so that nobody counts on them."""
 
 
+OF_A_CACHE = frozenset({"mode", "share", "verify", "strict"})
 OF_A_TIER = frozenset({"max_entries", "max_bytes", "policy", "weigher"})
 
 
@@ -96,6 +97,8 @@ class Options:
     tags: tuple[str, ...] = ()
     kind: Any = None
     """The type of the values, for the codec of a store; a family's own, or the annotation of a cached function."""
+    family: str | None = None
+    """The template of the family, or the name of the cached function, for reports; None for plain keys."""
 
     def override(self, given: Mapping[str, object]) -> Options:
         """Return these options with those given put over them. None leaves a duration as it is; tags add up."""
@@ -110,6 +113,8 @@ class Options:
                     changes[name] = seconds(value, name)
             elif name in LATER:
                 raise not_yet(name)
+            elif name in OF_A_CACHE:
+                raise ConfigError(f"{name}: a setting of the whole cache, as in Cache({name}=…); not of a part of it")
             elif name in OF_A_TIER:
                 raise ConfigError(
                     f"{name}: a setting of a tier, as in Cache(Memory({name}=…)); options are {', '.join(NAMES)}"

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from dataclasses import dataclass
+from typing import Final
+
+_AGES: Final = (
+    *((1.0, "under 1 s"), (10.0, "under 10 s"), (60.0, "under 1 min")),
+    *((600.0, "under 10 min"), (3_600.0, "under 1 h"), (float("inf"), "older")),
+)
+_FAMILIES: Final = 100
+"""So many are told apart; those that come later count together."""
+_LAST: Final = 5
+"""So many mismatching keys are remembered of each family and age."""
+_OTHERS: Final = "*"
 
 
 class Counters:
@@ -25,6 +38,7 @@ class Counters:
         "sets",
         "stale_served",
         "store_hits",
+        "tally",
     )
 
     def __init__(self) -> None:
@@ -41,6 +55,79 @@ class Counters:
         self.expirations = 0
         self.garbled = 0
         self.store_hits = 0
+        self.tally = Tally()
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Hits of one family and one age that were compared with the source."""
+
+    family: str
+    """The family's template or the cached function's name; of plain keys what stands before their first colon."""
+    age: str
+    """How old the entries were when they were read: "under 1 s", "under 10 s" … "under 1 h", "older"."""
+    compared: int
+    mismatched: int
+    """Those where the source said something else, though the entry still stood when it had said so."""
+    keys: tuple[str, ...]
+    """The last few that mismatched."""
+
+
+class Comparisons(tuple[Comparison, ...]):
+    """All hits that were compared, by family and age. As text, a table."""
+
+    __slots__ = ()
+
+    @property
+    def compared(self) -> int:
+        """How many, in all."""
+        return sum(each.compared for each in self)
+
+    @property
+    def mismatched(self) -> int:
+        """How many of them the source contradicted."""
+        return sum(each.mismatched for each in self)
+
+    def __str__(self) -> str:
+        rows = [("family", "age", "compared", "mismatched", "last mismatching keys")]
+        rows += [
+            (each.family, each.age, str(each.compared), str(each.mismatched), ", ".join(each.keys)) for each in self
+        ]
+        family, age = (max(len(row[at]) for row in rows) for at in (0, 1))
+        return "\n".join(f"{a:<{family}}  {b:<{age}}  {c:>8}  {d:>10}  {e}".rstrip() for a, b, c, d, e in rows)
+
+
+class Tally:
+    """Counts comparisons, from any thread."""
+
+    __slots__ = ("_families", "_lock", "_rows")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._families: dict[str, None] = {}
+        self._rows: dict[tuple[str, int], tuple[list[int], deque[str]]] = {}
+
+    def count(self, family: str, age: float, mismatching: str | None) -> None:
+        """Count one, with the key if it did not match."""
+        band = next(at for at, (most, _) in enumerate(_AGES) if age < most)
+        with self._lock:
+            if family not in self._families and len(self._families) >= _FAMILIES:
+                family = _OTHERS
+            self._families[family] = None
+            counts, keys = self._rows.setdefault((family, band), ([0, 0], deque(maxlen=_LAST)))
+            counts[0] += 1
+            if mismatching is not None:
+                counts[1] += 1
+                keys.append(mismatching)
+
+    def comparisons(self) -> Comparisons:
+        """Return what was counted so far."""
+        with self._lock:
+            rows = sorted((key, tuple(counts), tuple(keys)) for key, (counts, keys) in self._rows.items())
+        return Comparisons(
+            Comparison(family, _AGES[band][1], compared, mismatched, keys)
+            for (family, band), (compared, mismatched), keys in rows
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +166,8 @@ class Stats:
     """Bytes found under this namespace's keys that are no entry, or hold no value that can be rebuilt: each a miss."""
     entries: int
     """Entries held now, those past their life and not yet met included."""
+    comparisons: Comparisons
+    """Hits that were compared with the source, under `mode="shadow"` or `verify`; printed, a table."""
 
     @property
     def hit_ratio(self) -> float:
@@ -128,6 +217,10 @@ class Status:
     loads: int
     """Loads of this namespace under way."""
     disabled: bool
-    """Whether this context reads past the cache."""
+    """Whether this context reads past the cache, but for a transaction."""
+    mode: str
+    """"on", "off" or "shadow"."""
+    share: float
+    """The fraction of keys for which it is so; the others go past the cache."""
     store: StoreStatus | None = None
     """None where there is no store."""

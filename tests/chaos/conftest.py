@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.services.fixtures import ONE_KIND
 from tests.services.servers import Server
 
 
-@pytest.fixture(params=["redis", pytest.param("valkey", marks=pytest.mark.soak)])
+@pytest.fixture(params=ONE_KIND)
 def server(request: pytest.FixtureRequest) -> Server:
     """A shared server, empty and as after its start: Redis in each run, Valkey too in the long one."""
     server: Server = request.getfixturevalue(f"{request.param}_server")

@@ -151,6 +151,7 @@ def test_a_write_after_another_has_cleared_is_read(server: Server) -> None:
 
 
 @pytest.mark.parametrize("tiers", [[], ["memory://"]], ids=["store", "process over store"])
+@pytest.mark.shows("W16")
 def test_the_first_read_from_a_server_that_came_back_from_a_snapshot_revives_nothing(
     own_server: OwnServer, tiers: list[str]
 ) -> None:

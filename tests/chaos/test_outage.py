@@ -16,6 +16,7 @@ from hotset.core.store import DEADLINE
 from tests.chaos.conftest import Say
 from tests.chaos.fleet import until
 from tests.chaos.traffic import HOT, traffic
+from tests.contract.conftest import Record
 from tests.services.fixtures import OwnServer
 from tests.services.servers import Server
 
@@ -55,10 +56,11 @@ faults = pytest.mark.parametrize("fault", [_pause, _kill], ids=["SIGSTOP", "SIGK
 kinds = pytest.mark.parametrize("kind", ["redis", pytest.param("valkey", marks=pytest.mark.soak)])
 
 
+@pytest.mark.shows("W15")
 @kinds
 @faults
 def test_readers_meet_one_bounded_delay_and_work_resumes(
-    own_server: OwnServer, kind: str, fault: Callable[[Server], None], say: Say
+    own_server: OwnServer, kind: str, fault: Callable[[Server], None], say: Say, record_property: Record
 ) -> None:
     """4 threads and 4 tasks: no exception, one delay for each, then microseconds; 2 s after its return all is well."""
     server = own_server(kind)  # type: ignore[arg-type]
@@ -100,6 +102,9 @@ def test_readers_meet_one_bounded_delay_and_work_resumes(
             f"{misses * 1e6:.0f} µs, a hit {hits * 1e6:.0f} µs; back after {took:.2f} s; "
             f"{len(unsure)} keys read meanwhile, worst wait for one afterwards {max(waits) * 1_000:.0f} ms"
         )
+    record_property("W15 outage, the one slow call of a reader, ms", f"{worst * 1_000:.0f}")
+    record_property("W15 outage, a miss after it, µs", f"{misses * 1e6:.0f}")
+    record_property("W15 outage, trusted again after its end, s", f"{took:.2f}")
     assert worst <= DEADLINE + MARGIN
     assert max(map(len, slow)) <= 1
     assert misses < 0.001
@@ -109,8 +114,11 @@ def test_readers_meet_one_bounded_delay_and_work_resumes(
     assert all(value in {None, key} for key, value in hot.items())
 
 
+@pytest.mark.shows("W6")
 @faults
-def test_deletes_made_meanwhile_are_delivered(own_server: OwnServer, fault: Callable[[Server], None]) -> None:
+def test_deletes_made_meanwhile_are_delivered(
+    own_server: OwnServer, fault: Callable[[Server], None], record_property: Record
+) -> None:
     """By key, tag, pattern and clear, from threads and tasks: here at once, in the store when it is back."""
     server = own_server()
     with Cache("memory://", server.url, ttl="1h") as cache, Cache(server.url) as other:
@@ -138,7 +146,8 @@ def test_deletes_made_meanwhile_are_delivered(own_server: OwnServer, fault: Call
         assert cache.get("tagged") is cache.get("k:7") is cache.get("m:7") is child.get("k") is None
         assert cache.get_or_load("k:7", lambda: "new") == "new"
         _back(server)
-        until(lambda: _trust(cache) == "trusted", BACK + 1)
+        took = until(lambda: _trust(cache) == "trusted", BACK + 1)
+        record_property("W6 200 keys, a tag, a pattern and a clear delivered after the store is back, s", f"{took:.2f}")
         assert cache.status().store.pending == 0  # type: ignore[union-attr]
         ended = [*(f"k:{number}" for number in range(200)), *(f"m:{number}" for number in range(200)), "tagged"]
         assert other.get_many(ended) == {}
@@ -173,6 +182,7 @@ def test_a_hit_costs_blind_what_it_costs_without_a_store(own_server: OwnServer, 
     assert statistics.median(ratios) < 1.3
 
 
+@pytest.mark.shows("W6", "W15")
 def test_blind_copies_are_gone_when_the_store_is_back(own_server: OwnServer) -> None:
     """What was loaded while nobody vouched for it is not served once somebody could have ended it unheard."""
     server = own_server()

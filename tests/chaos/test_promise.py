@@ -15,6 +15,7 @@ from tests.chaos.conftest import Say
 from tests.chaos.fleet import Member, context, fleet
 from tests.chaos.guards import NEAR, STORE
 from tests.chaos.journal import new_journal
+from tests.contract.conftest import Record
 from tests.services.servers import Server
 
 PROCESSES = 3
@@ -69,7 +70,8 @@ def _delays(members: list[Member], rounds: int) -> list[float]:
     return sorted(delays)
 
 
-def test_no_violation_in_200_000_reads_of_3_processes(redis_server: Server, say: Say) -> None:
+@pytest.mark.shows("W1", "W2", "W3", "W4")
+def test_no_violation_in_200_000_reads_of_3_processes(redis_server: Server, say: Say, record_property: Record) -> None:
     """Process tiers over a store: 0 in the process that ended, at most a heartbeat in the others."""
     redis_server.reset()
     with _processes(redis_server, near=True) as members:
@@ -81,17 +83,21 @@ def test_no_violation_in_200_000_reads_of_3_processes(redis_server: Server, say:
         f"p99 {delays[-max(1, len(delays) // 100)] * 1e3:.2f} ms"
     )
     assert [seen.violations for seen in all_seen] == [[], [], []]
-    assert sum(seen.reads for seen in all_seen) >= 200_000
+    reads = sum(seen.reads for seen in all_seen)
+    record_property("W1 checked in 3 processes with copies near, reads", f"{reads:,}")
+    assert reads >= 200_000
     assert all(seen.endings > 50 for seen in all_seen)
     assert delays[-1] < HEARTBEAT
 
 
-def test_no_violation_over_a_store_alone(valkey_server: Server, say: Say) -> None:
+@pytest.mark.shows("W1", "W2")
+def test_no_violation_over_a_store_alone(valkey_server: Server, say: Say, record_property: Record) -> None:
     """Without process tiers there is no lag: 0 in all processes."""
     valkey_server.reset()
     with _processes(valkey_server, near=False) as members:
         all_seen = _run(members, 10_000, seed=2, pause=0.002)
     say(f"store alone: {_said(all_seen)}")
+    record_property("W1 checked in 3 processes over a store alone, reads", f"{sum(seen.reads for seen in all_seen):,}")
     assert [seen.violations for seen in all_seen] == [[], [], []]
     assert all(seen.endings > 50 for seen in all_seen)
 

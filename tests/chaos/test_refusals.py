@@ -148,7 +148,7 @@ def test_loading_is_handled_as_being_away(own_server: OwnServer) -> None:
                 asked.reply()
         cache.set("k", "old")
         assert other.get("k") == "old"
-        server.cli("CONFIG", "SET", "key-load-delay", "300")
+        server.cli("CONFIG", "SET", "key-load-delay", "1000")
         reloading = threading.Thread(target=lambda: server.cli("DEBUG", "RELOAD"))
         reloading.start()
         until(lambda: server.info("persistence").get("loading") == "1")
@@ -160,6 +160,7 @@ def test_loading_is_handled_as_being_away(own_server: OwnServer) -> None:
         said = _store(cache)
         assert said.pending == 1
         assert "LOADING" in str(said.error)
+        server.cli("CONFIG", "SET", "key-load-delay", "0")  # the rest of it at once
         reloading.join()
         until(lambda: _store(cache).trust == "trusted")
         assert other.get("k") is None
@@ -181,6 +182,7 @@ def test_scripts_that_are_flushed_under_traffic_are_sent_again(own_server: OwnSe
         raise error
 
 
+@pytest.mark.shows("W10")
 def test_epochs_that_are_evicted_hide_and_revive_nothing(own_server: OwnServer) -> None:
     """allkeys-lru throws out generation, count and records too: what it leaves behind is loaded again, or right."""
     server = own_server()

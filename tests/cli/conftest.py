@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import TracebackType
 
 import pytest
 
@@ -14,10 +15,11 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 # Small enough for a second or two, large enough for hits, misses and waiting.
 SMALL = ("--users", "200", "--requests", "300", "--threads", "4", "--tasks", "12")
 
-# As from a terminal, also where the tests themselves are a background job, which ignores Ctrl-C.
+# As from a terminal, also where the tests themselves are a background job, which ignores Ctrl-C, or run by nohup.
 COMMAND = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from hotset.cli import main
 sys.exit(main())
 """
@@ -41,12 +43,23 @@ def environment(temporary: Path, changes: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "TMPDIR": str(temporary), "PYTHONPATH": paths, "PYTHONUTF8": "1", **changes}
 
 
+class Command(subprocess.Popen[str]):
+    """A command that is killed, not waited for, where its test fails inside the `with`."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self.kill()
+        super().__exit__(kind, error, trace)
+
+
 @pytest.fixture
 def start(tmp_path: Path) -> Start:
     """Start `hotset ARGUMENTS…`; its temporary files go to `tmp_path`."""
 
     def start(*arguments: str, **changes: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        return Command(
             [sys.executable, "-c", COMMAND, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

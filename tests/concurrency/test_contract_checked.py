@@ -13,6 +13,7 @@ from hotset.entry.epochs import Epochs, Verdict
 from tests.concurrency.checker import Checker
 
 
+@pytest.mark.shows("W1", "W2")
 def test_no_violation_in_200_000_reads() -> None:
     """Over threads and tasks of two loops, with endings by key, tag, pattern and clear all the while."""
     cache = Cache(ttl="1h", stale_if_error="1h")

@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hotset import Cache
+from tests.services.fixtures import ONE_KIND
 
 if TYPE_CHECKING:
     from tests.contract.fleet import Fleet
     from tests.services.servers import Server
+
+Record = Callable[[str, object], None]
+"""The fixture `record_property`: `"W4 p99, ms"` and a number become a figure of the row (tests/contract/results.py)."""
 
 PATIENCE = 20.0
 """Seconds after which a test gives up; nothing here waits for time to pass."""
@@ -107,16 +111,7 @@ def readers() -> Iterator[Readers]:
     loop.close()
 
 
-@pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A store may take its time: on a busy machine a test that is not about slow stores sees none that is away."""
-    from hotset.core.store import Store
-
-    monkeypatch.setattr(Store.reach, "__defaults__", (PATIENCE / 2,))
-    monkeypatch.setattr("hotset.core.change.DEADLINE", PATIENCE / 2)
-
-
-@pytest.fixture(params=["redis", pytest.param("valkey", marks=pytest.mark.soak)])
+@pytest.fixture(params=ONE_KIND)
 def store_server(request: pytest.FixtureRequest) -> Server:
     """A shared server, empty and as after its start: Redis in each run, Valkey too in the long one.
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hotset import Cache
-from tests.contract.conftest import PATIENCE, Readers, Source, wait_until
+from tests.contract.conftest import PATIENCE, Readers, Record, Source, wait_until
 from tests.contract.fleet import LONG, Fleet, keep, linked, settle, trust, trusted, waiting
 from tests.services.proxy import Proxy
 
@@ -69,7 +69,7 @@ def test_w15_what_loads_while_blind_is_served_and_older_copies_are_not(
 @pytest.mark.parametrize("options", [{}, {"stale_if_error": "1h"}], ids=["plain", "with a stale window"])
 @pytest.mark.parametrize("written", [False, True], ids=["loaded", "set"])
 def test_w15_nothing_is_served_longer_than_blind_ttl(
-    fleet: Fleet, proxy: Proxy, options: dict[str, Any], written: bool
+    fleet: Fleet, proxy: Proxy, options: dict[str, Any], written: bool, record_property: Record
 ) -> None:
     """Counted from when its load began; a stale window does not make it longer, for the source may have ended it."""
     life = 0.2
@@ -91,6 +91,7 @@ def test_w15_nothing_is_served_longer_than_blind_ttl(
         except ConnectionError:
             continue
         served = read
+    record_property(f"W15 served since its load began, blind_ttl {life:g} s, ms", f"{(served - began) * 1_000:.0f}")
     assert began < served <= loaded + life
 
 

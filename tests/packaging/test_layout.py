@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "hotset"
 FILES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = {path.stem for path in PACKAGE.iterdir()}
-DOORS = {"cli", "testing"}
+DOORS = {"cli", "compat", "integrations", "testing"}
 MAY_START_THREADS = DOORS | {"ports", "stores"}
 THREAD_STARTERS = {"Thread", "Timer", "ThreadPoolExecutor", "start_new_thread", "to_thread", "run_in_executor"}
 

@@ -3,6 +3,7 @@
     store_server    a server of each kind in turn, empty and as after its start
     own_server      makes servers of the test's own, to kill, pause, fill or configure
     proxy           a network before `store_server` that can be cut and stalled
+    patient         has a store that takes its time, as on a busy machine, not count as one that is away
     redis_server, valkey_server     the shared servers themselves; `store_server` is what most tests want
 
 A server that this machine does not have skips its tests, and the run's end says so; under CI it fails them.
@@ -11,7 +12,8 @@ A server that this machine does not have skips its tests, and the run's end says
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import pytest
 
@@ -22,7 +24,13 @@ if TYPE_CHECKING:  # loaded by the fixtures, so that a run without servers does 
     from tests.services.proxy import Proxy
     from tests.services.servers import Server
 
-LEFT_OUT = "left out: no {} server on this machine"
+PATIENCE = 10.0
+"""Seconds that a store may take where a test is `patient`; nothing waits for them to pass."""
+
+ONE_KIND = ("redis", pytest.param("valkey", marks=pytest.mark.soak))
+"""For `parametrize`, where a row does not stand on the server: Redis in each run, Valkey too in the long one."""
+
+LEFT_OUT = "left out: no {} on this machine"
 
 
 class OwnServer(Protocol):
@@ -35,10 +43,25 @@ class OwnServer(Protocol):
 def need(kind: Kind) -> None:
     """Skip the test if there is no such server here; fail it if nothing may be left out."""
     if installed.program(kind) is None:
-        reason = LEFT_OUT.format(kind)
-        if installed.nothing_may_be_left_out():
-            pytest.fail(f"{reason}, and CI is set: {installed.REMEDY[kind]}", pytrace=False)
-        pytest.skip(reason)
+        leave_out(f"{kind} server")
+
+
+def leave_out(thing: str) -> NoReturn:
+    """Skip the test for want of a thing that `installed.REMEDY` names; fail it if nothing may be left out."""
+    reason = LEFT_OUT.format(thing)
+    if installed.nothing_may_be_left_out():
+        pytest.fail(f"{reason}, and CI is set: {installed.REMEDY[thing]}", pytrace=False)
+    pytest.skip(reason)
+
+
+def suite_of(project: str, part: str) -> Path:
+    """The folder of a project's source distribution with its tests, of the version that is installed here."""
+    from tests.services import fetched
+
+    try:
+        return fetched.source(project, part)
+    except fetched.NotFetched:
+        leave_out(f"test suite of {project}")
 
 
 def _shared(kind: Kind) -> Iterator[Server]:
@@ -96,15 +119,22 @@ def proxy(store_server: Server) -> Iterator[Proxy]:
         yield proxy
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store may take its time: on a busy machine a test that is not about slow stores sees none that is away."""
+    from hotset.core.store import Store
+
+    monkeypatch.setattr(Store.reach, "__defaults__", (PATIENCE,))
+    monkeypatch.setattr("hotset.core.change.DEADLINE", PATIENCE)
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
     """Say loudly what was left out, after everything else that a run says."""
     yield
     skipped = [str(report.longrepr) for report in terminalreporter.getreports("skipped")]
-    for kind in KINDS:
-        count = sum(LEFT_OUT.format(kind) in reason for reason in skipped)
+    for thing, remedy in installed.REMEDY.items():
+        count = sum(LEFT_OUT.format(thing) in reason for reason in skipped)
         if count:
             terminalreporter.section("LEFT OUT", sep="!", red=True, bold=True)
-            terminalreporter.line(
-                f"Tests not run: {count}. There is no {kind} server here: {installed.REMEDY[kind]}.", red=True
-            )
+            terminalreporter.line(f"Tests not run: {count}. There is no {thing} here: {remedy}.", red=True)

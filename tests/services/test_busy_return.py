@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from hotset import Cache
-from tests.services.installed import KINDS
+from tests.services.fixtures import ONE_KIND
 
 PATIENCE = 5.0
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ONE_KIND)
 @pytest.mark.parametrize("how", ["delete", "set"])
 def test_threads_that_change_without_a_pause_do_not_keep_the_store_away(kind: Any, how: str, own_server: Any) -> None:
     """Each change that comes while pending ones are delivered would be pending too: the last is never reached so."""

@@ -14,6 +14,7 @@ import pytest
 
 from hotset import Cache, CodecError, ConfigError, Hit, Miss, NotFound, Redis
 from hotset.testing import isolated
+from tests.services.fixtures import ONE_KIND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -217,6 +218,18 @@ def test_a_remembered_not_found_is_raised_in_the_whole_fleet(fleet: Callable[...
     assert other.get("k", "none") == "none"
 
 
+def test_a_miss_says_what_has_ended_it_in_the_store(fleet: Callable[..., Cache]) -> None:
+    """As it does for the process tier: who looks for the cause is not told that a ttl was over."""
+    one, other = fleet(), fleet()
+    for end, why in ((lambda: one.delete(tags=["t"]), "tag"), (one.clear, "cleared")):
+        one.set("k", 1, tags=["t"])
+        end()
+        assert other.lookup("k") == Miss(why)
+        assert other.explain("k").reason == why
+    one.set("k", 1, ttl="2ms", stale_if_error="1h")
+    eventually(lambda: isinstance(found := other.lookup("k"), Hit) and found.stale)
+
+
 def test_another_process_s_change_is_an_event(fleet: Callable[..., Cache]) -> None:
     """For who keeps more than values: cause "remote"."""
     one, other = fleet(), fleet()
@@ -227,6 +240,17 @@ def test_another_process_s_change_is_an_event(fleet: Callable[..., Cache]) -> No
     one.delete("k")
     eventually(lambda: bool(told))
     assert [(event.key, event.cause) for event in told] == [("k", "remote")]
+
+
+def test_who_has_refreshed_a_key_reads_the_new_value_at_once(fleet: Callable[..., Cache]) -> None:
+    """The copy near that a refresh has replaced is not served until the link tells of the new one."""
+    cache = fleet()
+    numbers = iter(range(100))
+    load = cache.cached("k")(lambda: next(numbers))
+    for _ in range(10):
+        load()
+        eventually(lambda: getattr(cache.lookup("k"), "tier", None) == "process")
+        assert load.refresh() == cache.get("k")
 
 
 def test_a_closed_cache_opens_again(fleet: Callable[..., Cache]) -> None:
@@ -276,6 +300,7 @@ def test_ending_at_once_here_and_soon_there(fleet: Callable[..., Cache]) -> None
         one.delete("k", wait="ack")
 
 
+@pytest.mark.parametrize("store_server", ONE_KIND, indirect=True)
 def test_a_store_alone_is_linked_only_while_somebody_waits(store_server: Server) -> None:
     """Nothing is near that a link would vouch for: it is there to wake who waits for another's load."""
     begun, go = threading.Event(), threading.Event()

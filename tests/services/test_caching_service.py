@@ -8,11 +8,9 @@ import json
 import logging
 import math
 import pickle
-import re
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -371,21 +369,3 @@ def test_a_process_with_caches_switched_off_asks_nothing(serve: Serve, store_ser
     assert seen.asked == []
     status = service.get_status()
     assert (status["connected"], "HOTSET_DISABLE" in status["error"]) == (False, True)
-
-
-def test_the_guide_says_what_happens(serve: Serve, redis_server: Any) -> None:
-    """Each line of its Python returns what stands behind it."""
-    redis_server.reset()
-    serve(redis_server, CACHE_KEY_PREFIX="shop:")
-    guide = Path(__file__).parents[2] / "docs" / "guides" / "caching-service.md"
-    block = re.findall(r"```python\n(.*?)```", guide.read_text(encoding="utf-8"), re.DOTALL)[0]
-    names: dict[str, Any] = {}
-    checked = 0
-    for line in block.splitlines():
-        code, _, said = line.partition("  #")
-        if re.match(r" *(None|True|\d+|\{.*\})(:|$)", said):
-            assert eval(code, names) == eval(said.partition(": ")[0] if "{" not in said else said, {}), line  # our own
-            checked += 1
-        else:
-            exec(code, names)
-    assert checked == 4

@@ -17,11 +17,11 @@ from hotset import service as module
 from hotset.core import plain
 from hotset.service import CachingService
 from tests.services.classic import PATIENCE, Serve, serve, until_connected
-from tests.services.installed import KINDS
+from tests.services.fixtures import ONE_KIND
 
 __all__ = ["serve"]  # the fixture
 
-EACH = pytest.mark.parametrize("kind", KINDS)
+EACH = pytest.mark.parametrize("kind", ONE_KIND)
 
 
 def took(call: Callable[[], object], times: int = 1) -> float:

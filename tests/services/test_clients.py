@@ -266,6 +266,7 @@ def test_a_server_that_loads_is_refused_until_it_has(reach: Reach, own_server: A
                 except StoreRefused as error:
                     said = str(error)
     finally:
+        server.cli("CONFIG", "SET", "key-load-delay", 0)  # the rest of it at once
         loading.join(PATIENCE)
     assert "LOADING; it is loading its data" in said
     assert caller.run(("DBSIZE",)) == [2_000]

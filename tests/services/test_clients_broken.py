@@ -123,8 +123,8 @@ def test_a_long_wait_after_a_short_one_is_waited_for(reach: Reach, store_server:
     caller = reach(store_server.url)
     caller.run(("PING",))
     assert caller.run(("PING",), seconds=0.05) == [b"PONG"]
-    assert caller.run(("BLPOP", "nothing", "0.3")) == [None]
-    assert caller.run(("BLPOP", "nothing", "0.3")) == [None]
+    assert caller.run(("BLPOP", "nothing", "0.1")) == [None]
+    assert caller.run(("BLPOP", "nothing", "0.1")) == [None]
     assert caller.connections == Connections(open=1, idle=1)
 
 

@@ -184,9 +184,12 @@ def face(request: pytest.FixtureRequest, proxy: Proxy) -> Iterator[Face]:
     """A cache over the store alone, its connections open and warm."""
     with Cache(proxy.url, namespace="trips", ttl="1h") as cache:
         face = Face(request.param, cache)
-        assert face.set("warm", 1)
-        yield face
-        face.close()
+        try:
+            while not face.set("warm", 1):  # on a busy machine one may take longer than the store has
+                pass
+            yield face
+        finally:
+            face.close()
 
 
 @pytest.mark.parametrize("name", TABLE)

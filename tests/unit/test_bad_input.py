@@ -116,9 +116,7 @@ def test_bad_input_is_refused(act: Callable[[Any], Any], error: type[Exception],
         act(Cache())
 
 
-@pytest.mark.parametrize(
-    "name", ["stale_while_revalidate", "soft_timeout", "jitter", "mode", "copy", "outbox", "version"]
-)
+@pytest.mark.parametrize("name", ["stale_while_revalidate", "soft_timeout", "jitter", "copy", "outbox", "version"])
 def test_what_a_later_version_builds_is_refused(name: str) -> None:
     """An option that the design names and this version does not build is no silent no-op."""
     with pytest.raises(ConfigError, match=f"{name}: not built"):

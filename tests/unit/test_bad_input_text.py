@@ -13,7 +13,7 @@ from hotset import Cache, ConfigError, loading
 
 LATER = [
     *("stale_while_revalidate", "refresh_ahead", "jitter", "soft_timeout", "load_timeout", "weight"),
-    *("version", "prefix", "outbox", "copy", "mode", "share", "verify", "strict", "hold_off"),
+    *("version", "prefix", "outbox", "copy", "hold_off"),
 ]
 
 

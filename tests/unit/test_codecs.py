@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from hotset.entry.codec import JSON, MSGPACK, Json, codec_of
+from hotset.entry.codec import Json
+from hotset.entry.codecs import JSON, MSGPACK, codec_of
 from hotset.entry.registry import Registry
 from hotset.errors import CodecError, ConfigError
 from tests.unit.test_classes_kept import Box, Leaf, Model, Page, Part

@@ -1,7 +1,7 @@
 """Changes: set, add, touch, delete, expire, clear.
 
-Each acts on the farthest tier first and returns after the nearest (PROTOCOL rule 3). What the store could not be told
-stays pending, and is delivered before it is trusted again; the process tier is ended at once in any case.
+Each acts on the farthest tier first and returns after the nearest (PROTOCOL rule 3). Inside a transaction nothing is
+stored, and endings wait for its commit (`core/transaction.py`).
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hotset.clock import monotonic
 from hotset.core.decide import refuse
+from hotset.core.ending import end, end_all
 from hotset.core.find import stand
 from hotset.core.store import DEADLINE
+from hotset.core.transaction import defer
 from hotset.entry.entry import NEGATIVE, make
 from hotset.entry.epochs import Verdict
-from hotset.entry.names import name_of, pattern, text_of, whole_text_of
+from hotset.entry.names import name_of, text_of
 from hotset.errors import ConfigError, KeyRejected, StoreError, StoreTimeout, StoreUnavailable, unknown
 from hotset.options import seconds
 from hotset.options import tags as tag_names
@@ -50,9 +52,11 @@ async def write(
     name = name_of(key)
     if (refused := refuse(value, key)) is not None:
         raise refused
-    if space.off:  # what is written past the cache must not leave the old value in it
-        await _end(ports, space, [name], (), None, gone=True)
-        space.events.emit("not_stored", text_of(name), cause="disabled")
+    if _withheld(space, name):
+        return False
+    if why := space.past(name):  # what is written past the cache must not leave the old value in it
+        await end(ports, space, [name], (), None, gone=True)
+        space.events.emit("not_stored", text_of(name), cause=why)
         return False
     if space.far is not None:
         write_far = _add_far if only_absent else _write_far
@@ -72,6 +76,7 @@ def _write_here(space: Space, name: Name, value: Any, options: Options, *, only_
     life = min(options.ttl, space.longest)
     window = options.stale_if_error if space.far is None else None  # blind, nothing outlives `longest`
     instant = space.table.epochs.count
+    space.prove(value, name, options.kind)
     entry = make(value, space.engine.clock(), life, window=window, tags=options.tags, instant=instant)
     stored = space.table.put(name, entry, only_absent=only_absent)
     return bool(stored), "" if stored is None else "no room"
@@ -90,6 +95,9 @@ async def _write_far(
         # Nobody knows whether it was stored; the old value must not outlive this write in either case.
         far.owe([name])
         far.store.trust.lost(error)
+        if space.strict:
+            space.table.delete(name, "replaced")
+            raise
         if space.keeps:
             return _write_here(space, name, value, options, only_absent=False)
         space.table.delete(name, "replaced")
@@ -99,7 +107,7 @@ async def _write_far(
     if outcome == "there":
         return False, ""
     if outcome in {"refused", "late"}:  # the caller relies on nothing of it; nor on what stood there before
-        await _end(ports, space, [name], (), None, gone=True)
+        await end(ports, space, [name], (), None, gone=True)
         return False, outcome
     space.table.delete(name, "replaced")
     if copy is not None and outcome == "stored":
@@ -112,6 +120,8 @@ async def _add_far(ports: Ports, space: Space, far: Far, name: Name, value: Any,
     try:
         standing = await far.look(ports, name, options.kind, options.tags)
     except StoreError:  # nothing was changed, so nothing is owed
+        if space.strict:
+            raise
         return _write_here(space, name, value, options, only_absent=True) if space.keeps else (False, "store away")
     copy = standing.copy
     if copy is not None and standing.verdict is Verdict.FRESH and not copy.flags & NEGATIVE:
@@ -155,13 +165,24 @@ async def write_many(ports: Ports, space: Space, values: Values, options: Option
         if (refused := refuse(value, key)) is not None:
             raise refused
         if space.far is not None:
-            space.far.codec.encode(value, text_of(name), options.kind)
+            space.far.codec.encode(value, name, options.kind)
+        space.prove(value, name, options.kind)
     return all([await write(ports, space, key, value, options) for key, value in values.items()])
+
+
+def _withheld(space: Space, name: Name) -> bool:
+    """Inside a transaction nothing is stored: its value may never be committed. What stood there ends at the commit."""
+    withheld = defer(space, [name])
+    if withheld:
+        space.events.emit("not_stored", text_of(name), cause="transaction")
+    return withheld
 
 
 async def touch(ports: Ports, space: Space, key: str | bytes, ttl: object) -> bool:
     """Give a fresh entry a new life of `ttl` from now; False if there is none."""
     name, life = name_of(key), seconds(ttl, "ttl")
+    if _withheld(space, name):
+        return False
     far = space.far
     if far is None:
         return space.table.touch(name, life)
@@ -192,7 +213,9 @@ async def delete(
     """End: the values are gone, and loads in flight for them are not stored any more."""
     _check_wait(wait)
     tagged, names = tag_names(tags), _named(keys, "delete")
-    return await _end(ports, space, names, tagged, match, gone=True, wait=wait)
+    if defer(space, names, tagged, match, gone=True, wait=wait):
+        return 0
+    return await end(ports, space, names, tagged, match, gone=True, wait=_wait(space, wait))
 
 
 async def expire(
@@ -206,81 +229,16 @@ async def expire(
     """End, but keep what has a stale window as a fallback for a source that fails."""
     _check_wait(wait)
     tagged, names = tag_names(tags), _named(keys, "expire")
-    return await _end(ports, space, names, tagged, match, gone=False, wait=wait)
-
-
-async def _end(
-    ports: Ports,
-    space: Space,
-    names: list[Name],
-    tags: tuple[str, ...],
-    match: str | None,
-    *,
-    gone: bool,
-    wait: str | None = None,
-) -> int:
-    """End at the store, then here; return how many entries were found by key or pattern where it reached farthest."""
-    matches = pattern(match).fullmatch if match is not None else None
-    far, found, error = space.far, None, None
-    if far is not None and wait == "local":
-        far.owe(names, tags, match, gone=gone)
-        far.store.trust.deliver()
-    elif far is not None:
-        try:
-            found = await _end_far(ports, far, names, tags, match, gone=gone)
-        except StoreError as failed:
-            error = failed
-            if wait != "store":
-                far.owe(names, tags, match, gone=gone)
-                far.store.trust.lost(failed)
-    here = dict.fromkeys(names)
-    if matches is not None:
-        if far is not None:
-            far.table.tear()
-        here.update(dict.fromkeys(name for name in space.table.names() if matches(whole_text_of(name))))
-    verb = (lambda name: space.table.delete(name, "deleted")) if gone else space.table.expire
-    ended = sum(verb(name) for name in here)
-    if tags:
-        space.table.end_tags(tags, gone=gone)
-    found = ended if found is None else found
-    _told(space, list(here), tags, "deleted" if gone else "expired", found)
-    if error is not None and wait == "store":
-        raise StoreUnavailable(f"the store was not told of this ending, and will not be: {error}") from error
-    return found
-
-
-async def _end_far(
-    ports: Ports, far: Far, names: list[Name], tags: tuple[str, ...], match: str | None, *, gone: bool
-) -> int:
-    found, steps = 0, far.operations
-    if names:
-        found += await far.store.tell(ports, steps.unlink(names) if gone else steps.expire(names))
-    if match is not None:
-        found += await far.end_matching(ports, match, gone=gone)
-    if tags:
-        await far.store.tell(ports, steps.end_tags(tags, gone=gone))
-    return found
+    if defer(space, names, tagged, match, gone=False, wait=wait):
+        return 0
+    return await end(ports, space, names, tagged, match, gone=False, wait=_wait(space, wait))
 
 
 async def clear(ports: Ports, space: Space, wait: str | None) -> None:
     """End all of this namespace, not its children, in one step."""
     _check_wait(wait)
-    far, error = space.far, None
-    if far is not None and wait == "local":
-        far.owe_clear()
-        far.store.trust.deliver()
-    elif far is not None:
-        try:
-            await far.store.tell(ports, far.operations.clear())
-        except StoreError as failed:
-            error = failed
-            if wait != "store":
-                far.owe_clear()
-                far.store.trust.lost(failed)
-    space.table.clear()
-    space.events.emit("ended", cause="cleared")
-    if error is not None and wait == "store":
-        raise StoreUnavailable(f"the store was not told to clear, and will not be: {error}") from error
+    if not defer(space, wait=wait, everything=True):
+        await end_all(ports, space, _wait(space, wait))
 
 
 async def close(space: Space) -> None:
@@ -300,13 +258,12 @@ def _named(keys: tuple[object, ...], verb: str) -> list[Name]:
     return list(dict.fromkeys(name_of(key) for key in keys))
 
 
-def _told(space: Space, names: list[Name], tags: tuple[str, ...], cause: str, found: int) -> None:
-    space.table.counts.deletes += found
-    if space.events.heard("ended"):
-        for name in names:
-            space.events.emit("ended", text_of(name), cause=cause)
-        if tags:
-            space.events.emit("ended", cause=cause, tags=tags)
+def _wait(space: Space, wait: str | None) -> str | None:
+    """Return how an ending waits: a strict cache raises, where nobody said otherwise, rather than leave it pending.
+
+    Not that of a transaction: it happens after the commit, when it is too late to fail.
+    """
+    return "store" if wait is None and space.strict else wait
 
 
 def _check_wait(wait: str | None) -> None:

@@ -13,8 +13,8 @@ from hotset.clock import monotonic
 from hotset.core.pending import Pending
 from hotset.entry.entry import NEGATIVE
 from hotset.entry.epochs import USABLE, Verdict
-from hotset.entry.known import Copy, judge
-from hotset.entry.names import Name, may_match, pattern, text_of
+from hotset.entry.known import Copy, judge, why_dead
+from hotset.entry.names import Name, may_match, pattern
 from hotset.entry.wire import Record, new_mark
 from hotset.errors import CodecError, NotFound
 from hotset.stores.protocol import Epochs, Seen, together
@@ -44,6 +44,8 @@ class Standing:
     busy: bool
     """Whether somebody holds the lease of it."""
     epochs: Epochs
+    why: str = "expired"
+    """In a word, why what stands there may not be used."""
 
 
 class Far:
@@ -87,7 +89,7 @@ class Far:
             more = await self.store.ask(ports, self.operations.epochs(unforeseen))
             epochs = Epochs(more.generation, epochs.count, {**epochs.records, **more.records})
         self._told(epochs)
-        return [self._standing(each, epochs, kind) for each in seen]
+        return [self._standing(name, each, epochs, kind) for name, each in zip(names, seen, strict=True)]
 
     async def begin(self, ports: Ports, tags: Iterable[str]) -> Epochs:
         """Return the epochs, the missing ones made. Raises StoreError."""
@@ -107,7 +109,7 @@ class Far:
             self.count = epochs.count
         self.store.told(epochs.time)
 
-    def _standing(self, seen: Seen, epochs: Epochs, kind: Any) -> Standing:
+    def _standing(self, name: Name, seen: Seen, epochs: Epochs, kind: Any) -> Standing:
         record = seen.record
         if record is None:
             self.table.counts.garbled += seen.garbled
@@ -120,13 +122,14 @@ class Far:
         verdict = judge(copy, epochs.generation, epochs.records, monotonic())
         if verdict in USABLE:
             try:
-                copy.value = self._decoded(record, kind)
+                copy.value = self._decoded(record, name, kind)
             except CodecError:
                 self.table.counts.garbled += 1
                 verdict = Verdict.DEAD
             else:
                 return Standing(record.mark, copy, verdict, busy=False, epochs=epochs)
-        return Standing(record.mark, None, Verdict.DEAD, busy=False, epochs=epochs)
+        why = why_dead(copy, epochs.generation, epochs.records)
+        return Standing(record.mark, None, Verdict.DEAD, busy=False, epochs=epochs, why=why)
 
     async def forget(self, ports: Ports, names: Sequence[Name]) -> None:
         """Remove what stands under names for which the source has nothing. Raises StoreError."""
@@ -161,12 +164,12 @@ class Far:
             copy.end()
         return copy
 
-    def _decoded(self, record: Record, kind: Any) -> Any:
+    def _decoded(self, record: Record, name: Name, kind: Any) -> Any:
         if record.codec != self.codec.id:
             raise CodecError(f"a body of codec {record.codec}, where this cache uses {self.codec.name}")
         if record.negative:
-            return NotFound(*self.codec.decode(record.body))
-        return self.codec.decode(record.body, kind)
+            return NotFound(*self.codec.decode(record.body, None, name))
+        return self.codec.decode(record.body, kind, name)
 
     def record(self, copy: Copy, name: Name, kind: Any) -> Record:
         """Return the record of a copy, under its mark and generation. Raises CodecError."""
@@ -175,9 +178,9 @@ class Far:
         value = copy.value
         negative = bool(copy.flags & NEGATIVE)
         if negative and isinstance(value, NotFound):
-            body = self.codec.encode(tuple(map(str, value.args)), text_of(name))
+            body = self.codec.encode(tuple(map(str, value.args)), name)
         else:
-            body = self.codec.encode(value, text_of(name), kind)
+            body = self.codec.encode(value, name, kind)
         return Record(
             mark=copy.mark, generation=copy.generation, instant=copy.instant, began_at=began, soft=soft,
             window=int((copy.hard - copy.soft) * _MICRO), negative=negative, codec=self.codec.id, tags=copy.tags,

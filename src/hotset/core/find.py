@@ -56,22 +56,22 @@ async def get_many(ports: Ports, space: Space, keys: Iterable[Any], kind: Any) -
     found: dict[Any, Any] = {}
     missing: dict[Name, list[Any]] = {}
     for key in keys:
-        value = table.get(key, MISSING)
+        value = space.get(key, MISSING)
         if value is not MISSING:
             found[key] = value
             continue
         name = name_of(key)
-        near = None if space.off else table.found(name)
+        near = None if space.past(name) else table.found(name)
         if near is None:
             missing.setdefault(name, []).append(key)
         elif not near.entry.flags & NEGATIVE:
             found[key] = near.value
-    standings = None if space.off else await stand(ports, space, list(missing), kind, ())
+    standings = await stand(ports, space, [name for name in missing if not space.past(name)], kind, ())
     for name, same in missing.items():
-        standing = standings[name] if standings is not None else None
+        standing = standings.get(name) if standings is not None else None
         copy = standing.copy if standing is not None and standing.verdict is Verdict.FRESH else None
         if copy is None:
             table.misses += 1
         elif not copy.flags & NEGATIVE:
             found.update(dict.fromkeys(same, copy.value))
-    return found
+    return {} if space.shadow else found

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from hotset.core.lease import Lease
     from hotset.core.load import Load
     from hotset.core.space import Space
-    from hotset.engine.flight import Flight
+    from hotset.engine.flight import Flight, Past
     from hotset.entry.entry import Entry
     from hotset.entry.wire import Record
     from hotset.options import Options
-    from hotset.ports.base import Ports
+    from hotset.ports.base import Outcome, Ports
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +101,8 @@ def _keep(landing: Landing, result: Made, value: Any, life: float, window: float
         result.record = lease.far.record(copy, flight.name, landing.options.kind)
         result.entry = copy
     elif space.keeps:
+        if not negative:
+            space.prove(value, flight.name, landing.options.kind)
         life, window = min(life, space.longest), window if space.far is None else None
         result.entry = make(
             value, began, life, window=window, tags=result.tags, instant=flight.instant, negative=negative
@@ -120,16 +122,16 @@ async def settle(ports: Ports, landing: Landing, results: Sequence[Made]) -> Non
 def _settle_here(space: Space, made: Made) -> None:
     if made.leave and made.error is not None:
         space.table.give_up(made.flight, made.error)
-        _told(space, made, None)
+        report(space, made, None)
         return
     if space.far is not None and not space.far.store.trust.since <= made.flight.work.began:
         # It had no lease, and others may have ended its key since the store is back: nobody else may rely on it.
         space.table.close(made.flight)
         made.flight.settle(made.value, made.error, shareable=False)
-        _told(space, made, "refused")
+        report(space, made, "refused")
         return
     outcome = space.table.fill(made.flight, made.entry, tags=made.tags, result=made.value, error=made.error)
-    _told(space, made, outcome)
+    report(space, made, outcome)
 
 
 async def _settle_far(ports: Ports, space: Space, lease: Lease, results: Sequence[Made]) -> None:
@@ -162,7 +164,15 @@ async def _settle_far(ports: Ports, space: Space, lease: Lease, results: Sequenc
         outcome = outcomes.get(name, "refused" if name not in mine else "skipped" if made.entry is None else "unknown")
         made.flight.settle(made.value, made.error, shareable=outcome == "stored")
         space.table.counts.refused_fills += outcome in {"refused", "hidden"}
-        _told(space, made, outcome)
+        report(space, made, outcome)
+
+
+def settle_past(space: Space, flight: Past, key: str | bytes, outcome: Outcome) -> None:
+    """Settle a load past the cache: its caller has the outcome, and nothing is kept."""
+    value, error = outcome
+    made = Made(flight, value, error or refuse(value, key))
+    flight.settle(made.value, made.error, shareable=False)
+    report(space, made, "past")
 
 
 def fresh_copy(error: Exception) -> Exception:
@@ -186,7 +196,8 @@ def _note(error: Exception, note: str) -> None:
         error.add_note(note)
 
 
-def _told(space: Space, made: Made, outcome: str | None) -> None:
+def report(space: Space, made: Made, outcome: str | None) -> None:
+    """Tell the listeners how a load ended."""
     kind = "load_failed" if made.error is not None else "loaded"
     if not space.events.heard(kind):
         return

@@ -188,6 +188,9 @@ async def fill(ports: Ports, lease: Lease, copies: Mapping[Name, tuple[Copy, Rec
         fresh = judge(copy, epochs.generation, epochs.records, monotonic()) is Verdict.FRESH
         outcomes[name] = "refused" if not accepted else "stored" if fresh else "hidden"
         if outcomes[name] == "stored":
+            far.table.drop(
+                name
+            )  # a refresh replaced what stands here: who has made it reads it, not what the link tells
             far.store.near.offer(far, name, copy)
     return outcomes
 

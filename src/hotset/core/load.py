@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
@@ -128,6 +129,16 @@ def loading() -> Load:
     if load is None:
         raise LookupError("hotset.loading() gives the load at hand: there is none outside a loader")
     return load
+
+
+@contextmanager
+def loading_apart(key: str | bytes) -> Iterator[None]:
+    """Have `loading()` answer inside the block, in what runs past the cache: what it decides there is not kept."""
+    token = _loading.set(Load((key,), MISSING))
+    try:
+        yield
+    finally:
+        _loading.reset(token)
 
 
 async def run(ports: Ports, space: Space, work: Work, loader: Loader, load: Load) -> Outcome:

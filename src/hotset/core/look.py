@@ -25,14 +25,22 @@ _STORE: Final = "cluster"
 
 async def lookup(ports: Ports, space: Space, key: str | bytes, kind: Any) -> Hit[Any] | Miss:
     """Return what a read of `key` finds, and count it as one."""
+    seen = await see(ports, space, key, kind)
+    if seen.stale if isinstance(seen, Hit) else seen.reason != "negative":
+        space.table.misses += 1
+    return Miss("shadow") if seen and space.shadow else seen
+
+
+async def see(ports: Ports, space: Space, key: str | bytes, kind: Any) -> Hit[Any] | Miss:
+    """Return what a read of `key` finds, and count a hit. A miss is not counted: a read may follow, which counts it."""
     name = name_of(key)
     slot, value, verdict = space.table.peek(name)
     why = space.table.why(name)
     entry = entry_of(slot)
-    tier = _PROCESS
-    if space.off or space.far is None or verdict is Verdict.FRESH:
-        if space.table.found(name) is None or space.off:
-            space.table.misses += 1
+    tier, past = _PROCESS, space.past(name)
+    if past or space.far is None or verdict is Verdict.FRESH:
+        if not past:
+            space.table.found(name)
     else:
         standings = await stand(ports, space, [name], kind, ())
         standing = standings[name] if standings is not None else None
@@ -40,26 +48,28 @@ async def lookup(ports: Ports, space: Space, key: str | bytes, kind: Any) -> Hit
         if standing is None:
             why = "store away"
         elif standing.copy is None:
-            why = "loading" if standing.busy else "expired" if standing.mark else "absent"
+            why = "loading" if standing.busy else standing.why if standing.mark else "absent"
         if entry is not None and standing is not None:
             value, verdict = entry.value, standing.verdict
-        if verdict is not Verdict.FRESH:
-            space.table.misses += 1
-    if space.off or entry is None or verdict not in USABLE or entry.flags & NEGATIVE:
-        return Miss("disabled" if space.off else "negative" if entry is not None and entry.flags & NEGATIVE else why)
+    if past or entry is None or verdict not in USABLE or entry.flags & NEGATIVE:
+        remembered = entry is not None and entry.flags & NEGATIVE and verdict is Verdict.FRESH
+        return Miss(past or ("negative" if remembered else why))
     now = space.engine.clock()
     return Hit(value, tier, now - entry.began, _left(entry, verdict, now), verdict is Verdict.STALE, entry.tags)
 
 
 def holds(space: Space, key: object) -> bool:
     """Tell whether the process tier would answer a `get`; counts nothing."""
-    slot, _, verdict = space.table.peek(name_of(key))
-    return isinstance(slot, Entry) and verdict is Verdict.FRESH and not slot.flags & NEGATIVE and not space.off
+    name = name_of(key)
+    slot, _, verdict = space.table.peek(name)
+    return (
+        isinstance(slot, Entry) and verdict is Verdict.FRESH and not slot.flags & NEGATIVE and not space.unserved(name)
+    )
 
 
 def count(space: Space) -> int:
     """Return how many entries of the process tier a `get` would answer now."""
-    return 0 if space.off else len(space.table)
+    return 0 if space.off or space.shadow else len(space.table)
 
 
 async def explain(ports: Ports, space: Space, key: str | bytes) -> Explanation:
@@ -68,8 +78,9 @@ async def explain(ports: Ports, space: Space, key: str | bytes) -> Explanation:
     slot, _, verdict = space.table.peek(name)
     entry = entry_of(slot)
     waiting = slot.work.wanted if isinstance(slot, Flight) else 0
-    reason, tier = space.table.why(name), _PROCESS
-    if verdict not in USABLE and space.far is not None and not space.off:
+    past, tier = space.past(name), _PROCESS
+    reason = past or space.table.why(name)
+    if verdict not in USABLE and space.far is not None and not past:
         entry, verdict, reason, tier = await _far(ports, space.far, name, reason)
     if entry is None or verdict not in USABLE:
         state = "loading" if isinstance(slot, Flight) else "absent"
@@ -81,7 +92,7 @@ async def explain(ports: Ports, space: Space, key: str | bytes) -> Explanation:
     fresh = verdict is Verdict.FRESH and not entry.flags & NEGATIVE
     return Explanation(
         key=text_of(name), namespace=space.namespace, state="negative" if entry.flags & NEGATIVE else verdict.value,
-        reason=None if fresh and not space.off else "disabled" if space.off else reason, tier=tier,
+        reason=reason if past or not fresh else space.unserved(name) or None, tier=tier,
         age=now - entry.began, ttl_left=_left(entry, verdict, now), stale_left=entry.hard - now, tags=entry.tags,
         waiting=waiting,
     )  # fmt: skip
@@ -94,7 +105,7 @@ async def _far(ports: Ports, far: Far, name: Name, reason: str) -> tuple[Entry |
     except StoreError as error:
         return None, Verdict.DEAD, f"store away: {error}", _STORE
     if standing.copy is None:
-        told = "being loaded by another process" if standing.busy else "dead in the store" if standing.mark else reason
+        told = "being loaded by another process" if standing.busy else standing.why if standing.mark else reason
         return None, Verdict.DEAD, told, _STORE
     copy = standing.copy
     why = "negative" if copy.flags & NEGATIVE else "ended" if standing.verdict is Verdict.STALE else reason
@@ -113,16 +124,17 @@ async def scan(ports: Ports, space: Space, match: str, limit: int) -> list[str]:
         raise ConfigError(f"limit: a whole number from 1 on, not {limit!r}")
     matches = pattern(match)
     found: dict[Name, None] = {}
-    for name in () if space.off else space.table.names():
-        if len(found) < limit and may_match(matches, match, name):
+    for name in space.table.names():
+        if len(found) < limit and not space.unserved(name) and may_match(matches, match, name):
             slot, _, verdict = space.table.peek(name)
             if isinstance(slot, Entry) and verdict is Verdict.FRESH and not slot.flags & NEGATIVE:
                 found[name] = None
-    cursor, far = 0, None if space.off else space.far
+    cursor, far = 0, None if space.off or space.shadow else space.far
     while far is not None and len(found) < limit:
         try:
             cursor, names = await far.store.ask(ports, far.operations.scan(cursor))
-            wanted = [name for name in names if name not in found and may_match(matches, match, name)]
+            new = [name for name in names if name not in found and not space.unserved(name)]
+            wanted = [name for name in new if may_match(matches, match, name)]
             standings = await far.look_many(ports, wanted, None, ()) if wanted else []
         except StoreError:
             break

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hotset.core.find import stand
-from hotset.core.land import Landing, error_made, settle, value_made
+from hotset.core.land import Landing, error_made, settle, settle_past, value_made
 from hotset.core.lease import lease_for
 from hotset.core.load import Load, Loader, run
-from hotset.core.read import Answer, fall_back, own_stale
-from hotset.engine.flight import Flight, Found, Join, Lead, StartOver, Work
+from hotset.core.read import Answer, answer_of, own_stale
+from hotset.engine.aside import entry_of
+from hotset.engine.flight import Found, Join, Lead, Past, StartOver, Work
+from hotset.engine.within import Around
 from hotset.entry.entry import NEGATIVE
 from hotset.entry.epochs import Verdict
 from hotset.entry.lookup import MISSING
@@ -21,15 +24,28 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hotset.core.far import Standing
+    from hotset.core.land import Made
     from hotset.core.lease import Lease
     from hotset.core.space import Space
+    from hotset.engine.flight import Flight
     from hotset.entry.entry import Entry
     from hotset.options import Options
-    from hotset.ports.base import Ports
+    from hotset.ports.base import Outcome, Ports
 
 Keys = Mapping[Hashable, str | bytes]
 """The key of each item that was asked for; the loader is called with items, and answers by item."""
 Standings = Mapping[Name, "Standing"] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one call of a loader of many is for."""
+
+    space: Space
+    keys: Keys
+    loader: Loader
+    options: Options
+    around: Around
 
 
 async def read_many(ports: Ports, space: Space, keys: Keys, loader: Loader, options: Options) -> dict[Hashable, Answer]:
@@ -39,14 +55,18 @@ async def read_many(ports: Ports, space: Space, keys: Keys, loader: Loader, opti
     left = dict(names)
     while left:
         standings = await _stand(ports, space, left, options.kind, options, answers)
-        busy = {item: name for item, name in left.items() if _busy(space, standings, name)}
+        batch = Batch(space, keys, loader, options, Around(space.engine))
+        snapshot = batch.around.snapshot
+        busy = {item: name for item, name in left.items() if not snapshot and _busy(space, standings, name)}
         work = Work(space.engine.clock())
         claimed = {item: name for item, name in left.items() if item not in busy and item not in answers}
-        leads, joins = _claim(space, claimed, work, answers)
+        leads, joins = _claim(batch, claimed, work, answers)
         left = {item: name for item, name in busy.items() if item not in answers}
         try:
             if leads:
-                led, again = await _lead(ports, space, keys, work, leads, loader, options, standings)
+                stale = {item: own_stale(flight.stale, _of(standings, flight.name)) for item, flight in leads.items()}
+                await fly(ports, batch, work, leads, standings)
+                led, again = landed(space, leads, stale)
                 answers.update(led)
                 left.update((item, names[item]) for item in again)
                 busy.update((item, names[item]) for item in again)  # others load them: a stale entry does not show it
@@ -54,10 +74,8 @@ async def read_many(ports: Ports, space: Space, keys: Keys, loader: Loader, opti
                 item, join = joins.popitem()
                 await ports.join(join.flight)
                 flight = join.flight
-                if flight.error is None and flight.serves(began):
-                    answers[item] = flight.result, None
-                elif isinstance(flight.error, Exception):
-                    answers[item] = fall_back(space, flight, own_stale(join.stale, _of(standings, flight.name)))
+                if flight.serves(began) or isinstance(flight.error, Exception):
+                    answers[item] = answer_of(space, flight, own_stale(join.stale, _of(standings, flight.name)))
                 else:
                     left[item] = names[item]
         finally:
@@ -68,7 +86,12 @@ async def read_many(ports: Ports, space: Space, keys: Keys, loader: Loader, opti
             standing = _of(standings, waited)
             if standing is not None:
                 await space.wait(ports, waited, standing)
-    return {item: answers[item] for item in names if item in answers and not isinstance(answers[item][1], NotFound)}
+    return in_order(keys, answers)
+
+
+def in_order(keys: Keys, answers: Mapping[Hashable, Answer]) -> dict[Hashable, Answer]:
+    """Return the answers in the order in which they were asked for; what was not found has none."""
+    return {item: answers[item] for item in keys if item in answers and not isinstance(answers[item][1], NotFound)}
 
 
 def values(answers: Mapping[Any, Answer]) -> dict[Any, Any]:
@@ -88,10 +111,10 @@ async def _stand(
     answers: dict[Hashable, Answer],
 ) -> Standings:
     """Return what stands in the store under the names that have nothing fresh near; what is fresh is answered."""
-    if space.off:
-        return None
     far: dict[Name, None] = {}
     for item, name in names.items():
+        if space.past(name):
+            continue
         near = space.table.found(name)
         if near is None:
             far[name] = None
@@ -120,15 +143,18 @@ def _busy(space: Space, standings: Standings, name: Name) -> bool:
 
 
 def _claim(
-    space: Space, names: Mapping[Hashable, Name], work: Work, answers: dict[Hashable, Answer]
+    batch: Batch, names: Mapping[Hashable, Name], work: Work, answers: dict[Hashable, Answer]
 ) -> tuple[dict[Hashable, Flight], dict[Hashable, Join]]:
     """Claim every slot: fresh values go into the answers, the rest is returned, own flights and those of others."""
+    space = batch.space
     leads: dict[Hashable, Flight] = {}
     joins: dict[Hashable, Join] = {}
     for item, name in names.items():
-        if space.off:
-            flight = leads[item] = Flight(space.table, name, work, 0, None)  # stands in no slot
-            work.flights.append(flight)
+        if space.past(name):
+            leads[item] = Past(space.table, name, work)
+            continue
+        if batch.around.snapshot:
+            leads[item] = Past(space.table, name, work, entry_of(space.table.peek(name)[0]))
             continue
         claim = space.table.claim(name, work)
         if isinstance(claim, Lead):
@@ -140,29 +166,21 @@ def _claim(
     return leads, joins
 
 
-async def _lead(
-    ports: Ports,
-    space: Space,
-    keys: Keys,
-    work: Work,
-    leads: dict[Hashable, Flight],
-    loader: Loader,
-    options: Options,
-    standings: Standings,
-) -> tuple[dict[Hashable, Answer], list[Hashable]]:
-    """Load all that this caller leads with one call; return what it may answer, and what is to be read again."""
-    stale = {item: own_stale(flight.stale, _of(standings, flight.name)) for item, flight in leads.items()}
+async def fly(ports: Ports, batch: Batch, work: Work, leads: Mapping[Hashable, Flight], standings: Standings) -> None:
+    """Load all that this caller leads, and what it reads past the cache, with one call, and settle all of it."""
+    space = batch.space
 
     async def job(ports: Ports) -> None:
         lease = None
         try:
             mine = dict(leads)
-            if standings is not None:
-                taken = {flight.name: standings[flight.name] for flight in leads.values()}
-                lease = await lease_for(ports, space, taken, options)
+            kept = [flight.name for flight in leads.values() if not isinstance(flight, Past)]
+            if standings is not None and kept:
+                taken = {name: standings[name] for name in kept}
+                lease = await lease_for(ports, space, taken, batch.options)
                 mine = _won(space, mine, lease)
             if mine:
-                await _load(ports, space, keys, work, mine, loader, options, lease)
+                await _load(ports, batch, work, mine, lease)
         except BaseException as stopped:
             for flight in leads.values():
                 if not flight.settled:
@@ -171,20 +189,32 @@ async def _lead(
                 lease.forsake()
             raise
 
-    await ports.lead(work, job, asynchronous=loader.asynchronous)
+    await ports.lead(work, job, asynchronous=batch.loader.asynchronous)
+
+
+async def past_many(ports: Ports, space: Space, keys: Keys, loader: Loader, options: Options) -> dict[Hashable, Past]:
+    """Straight to the loader of many, shared with nobody and not kept; return the flights, settled."""
+    work, batch = Work(space.engine.clock()), Batch(space, keys, loader, options, Around(space.engine))
+    flights = {item: Past(space.table, name_of(key), work) for item, key in keys.items()}
+    await fly(ports, batch, work, flights, None)
+    return flights
+
+
+def landed(
+    space: Space, leads: Mapping[Hashable, Flight], stale: Mapping[Hashable, Entry | None]
+) -> tuple[dict[Hashable, Answer], list[Hashable]]:
+    """Return what settled flights answer, and what is to be read again; what their loader left out is neither."""
     answers: dict[Hashable, Answer] = {}
     again: list[Hashable] = []
     for item, flight in leads.items():
-        if flight.error is None:
-            answers[item] = flight.result, None
-        elif isinstance(flight.error, _ReadAgain):
+        if isinstance(flight.error, ReadAgain):
             again.append(item)
         elif not isinstance(flight.error, StartOver):
-            answers[item] = fall_back(space, flight, stale[item])
+            answers[item] = answer_of(space, flight, stale.get(item))
     return answers, again
 
 
-class _ReadAgain(StartOver):
+class ReadAgain(StartOver):
     """Settles a flight whose key somebody else loads: it is read again, by its leader too."""
 
 
@@ -194,45 +224,58 @@ def _won(space: Space, flights: dict[Hashable, Flight], lease: Lease | None) -> 
         return flights
     won: dict[Hashable, Flight] = {}
     for item, flight in flights.items():
-        if flight.name in lease.bases:
+        if isinstance(flight, Past) or flight.name in lease.bases:
             won[item] = flight
         else:
-            space.table.give_up(flight, _ReadAgain())
+            space.table.give_up(flight, ReadAgain())
     return won
 
 
-async def _load(
-    ports: Ports,
-    space: Space,
-    keys: Keys,
-    work: Work,
-    flights: dict[Hashable, Flight],
-    loader: Loader,
-    options: Options,
-    lease: Lease | None,
-) -> None:
+async def _load(ports: Ports, batch: Batch, work: Work, flights: dict[Hashable, Flight], lease: Lease | None) -> None:
     """Call the loader of many once and settle all its flights."""
+    space, keys, loader, options = batch.space, batch.keys, batch.loader, batch.options
     whole = Loader(loader.function, (list(flights), *loader.arguments), asynchronous=loader.asynchronous)
     load = Load(tuple(keys[item] for item in flights), MISSING)
     values, error = await run(ports, space, work, whole, load)
+    spoilt = batch.around.spoilt()
     if error is None and not isinstance(values, Mapping):
         error = TypeError(f"a loader of many returns a mapping of key to value, not {type(values).__name__}")
-    landing = Landing(space, lease, options)
-    results, absent = [], []
+    landing, results = Landing(space, lease, options), []
     for item, flight in flights.items():
-        if error is not None:
-            results.append(error_made(landing, flight, keys[item], error))
-        elif item in values:
-            try:
-                made = loader.tags_of(item, values[item]) if loader.tags_of is not None else ()
-            except Exception as failed:  # noqa: BLE001  a value without what its tags name did not load
-                results.append(error_made(landing, flight, keys[item], failed))
-            else:
-                results.append(value_made(landing, flight, keys[item], load, values[item], made))
-        elif options.negative_ttl:
-            results.append(error_made(landing, flight, keys[item], NotFound(keys[item])))
+        if isinstance(flight, Past):
+            flight.spoilt = spoilt or batch.around.snapshot
+            _settle_past(space, flight, keys[item], values, item, error)
+        elif spoilt:
+            space.table.give_up(flight, ReadAgain())
+        elif (made := _made(batch, landing, flight, item, load, (values, error))) is not None:
+            results.append(made)
         else:
-            absent.append(flight)
-    for flight in absent:
-        space.table.give_up(flight, StartOver())
-    await settle(ports, landing, results)
+            space.table.give_up(flight, StartOver())
+    if spoilt and lease is not None:
+        lease.forsake()
+    else:
+        await settle(ports, landing, results)
+
+
+def _made(batch: Batch, landing: Landing, flight: Flight, item: Hashable, load: Load, outcome: Outcome) -> Made | None:
+    """Return what a flight is settled with; None if the loader left it out, and that is not to be remembered."""
+    (values, error), key, tags_of = outcome, batch.keys[item], batch.loader.tags_of
+    if error is not None:
+        return error_made(landing, flight, key, error)
+    if item not in values:
+        return error_made(landing, flight, key, NotFound(key)) if batch.options.negative_ttl else None
+    try:
+        tags = tags_of(item, values[item]) if tags_of is not None else ()
+    except Exception as failed:  # noqa: BLE001  a value without what its tags name did not load
+        return error_made(landing, flight, key, failed)
+    return value_made(landing, flight, key, load, values[item], tags)
+
+
+def _settle_past(
+    space: Space, flight: Past, key: str | bytes, values: Any, item: Hashable, error: Exception | None
+) -> None:
+    """Settle what was loaded past the cache; what the loader left out has no answer."""
+    if error is None and item not in values:
+        flight.settle(None, StartOver(), shareable=False)
+        return
+    settle_past(space, flight, key, (values[item] if error is None else None, error))

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 def stats(space: Space) -> Stats:
     """Return the counts of this namespace since it was opened."""
     table, counts = space.table, space.table.counts
-    counted = {name: getattr(counts, name) for name in counts.__slots__}
+    counted = {name: getattr(counts, name) for name in counts.__slots__ if name != "tally"}
     held = sum(not isinstance(table.peek(name)[0], Flight) for name in table.names())
-    return Stats(hits=table.hits, misses=table.misses, entries=held, **counted)
+    return Stats(hits=table.hits, misses=table.misses, entries=held, comparisons=counts.tally.comparisons(), **counted)
 
 
 def status(space: Space) -> Status:
@@ -34,7 +34,9 @@ def status(space: Space) -> Status:
         capacity=space.engine.capacity,
         policy=process.policy if isinstance(process, Memory) else "none",
         loads=flights,
-        disabled=space.off,
+        disabled=space.off in {"disabled", "off"},
+        mode=space.rollout.mode if space.rollout is not None else "on",
+        share=space.rollout.share if space.rollout is not None else 1.0,
         store=_store(space.store) if space.store is not None else None,
     )
 

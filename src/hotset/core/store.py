@@ -13,7 +13,7 @@ from hotset.core.trust import Trust
 from hotset.errors import StoreError, StoreRefused, StoreTimeout, StoreUnavailable
 from hotset.ports import background
 from hotset.stores.base import Command, NoneFree
-from hotset.stores.fork import forget_on_fork
+from hotset.stores.fork import forget_on_fork, need_hooks
 from hotset.stores.protocol import Operation
 
 if TYPE_CHECKING:
@@ -150,6 +150,7 @@ class Store:
 
     async def reach(self, ports: Ports, operation: Operation[T], seconds: float = DEADLINE) -> T:
         """As `ask`, though it is away: for the prober, and for endings that are to be delivered."""
+        need_hooks()
         met: list[Identity] = []
         told = monotonic() - self._clock[1] < _CLOCK_HOLDS
 

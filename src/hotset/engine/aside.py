@@ -47,3 +47,4 @@ class Contents:
     tables: dict[str, Held] = field(default_factory=dict)
     cleared: list[dict[Name, Slot]] = field(default_factory=list)
     alone: bool = True
+    strict: bool = False

@@ -21,21 +21,22 @@ _REMEMBERED: Final = 1_024
 class Departed:
     """The causes for which the last 1,024 names left. Guarded by the table's lock."""
 
-    __slots__ = ("_causes",)
+    __slots__ = ("_causes", "_most")
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = _REMEMBERED) -> None:
         self._causes: dict[Name, str] = {}
+        self._most = most
 
     def note(self, name: Name, cause: str) -> None:
         """Remember that `name` has left."""
         self._causes.pop(name, None)
         self._causes[name] = cause
-        if len(self._causes) > _REMEMBERED:
+        if self._causes.__len__() > self._most:  # not len(): see MemoryEngine.make_room
             del self._causes[next(iter(self._causes))]
 
     def note_all(self, names: Iterable[Name], cause: str) -> None:
         """Remember in place of all others that these have left, as far as there is room."""
-        self._causes = dict.fromkeys(islice(names, _REMEMBERED), cause)
+        self._causes = dict.fromkeys(islice(names, self._most), cause)
 
     def back(self, name: Name) -> None:
         """`name` is there again."""
@@ -49,5 +50,5 @@ class Departed:
 def tell(left: Departures) -> None:
     """Tell the listeners who left on their own. Lock not held."""
     for table, name, cause, _ in left:
-        if cause in {"size", "expired", "tag"}:
+        if cause in {"size", "expired", "tag"} and table.events.heard("evicted"):
             table.events.emit("evicted", text_of(name), cause="size" if cause == "size" else "expiry")

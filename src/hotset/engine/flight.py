@@ -122,6 +122,21 @@ class Flight:
             wake()
 
 
+class Past(Flight):
+    """A load past the cache: it stands in no slot, so nobody can join it, and nothing of it is kept.
+
+    `stale` is what its caller may fall back on, if anything.
+    """
+
+    __slots__ = ("spoilt",)
+
+    def __init__(self, table: Slots, name: Name, work: Work, stale: Entry | None = None) -> None:
+        super().__init__(table, name, work, 0, stale)
+        self.spoilt = False
+        """Whether it may have seen what is not committed, or is older than it is: it says nothing about an entry."""
+        work.flights.append(self)
+
+
 class StartOver(BaseException):
     """Settles a flight whose load said nothing about its key."""
 

@@ -27,7 +27,7 @@ class Lru:
         """The entry was used. Raises KeyError when it has just left."""
 
     def __len__(self) -> int:
-        return len(self._queue)
+        return self._queue.__len__()  # not len(): see MemoryEngine.make_room
 
     def __iter__(self) -> Iterator[tuple[Entry, tuple[Table, Name]]]:
         return iter(list(self._queue.items()))

@@ -14,6 +14,7 @@ from hotset.engine.aside import Contents, entry_of
 from hotset.engine.check import check_engine
 from hotset.engine.lru import Lru
 from hotset.engine.table import Table
+from hotset.engine.watched import Watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,18 +36,25 @@ class MemoryEngine:
     """Entries of this process, the least recently used leaving first. A capacity of 0 admits flights only."""
 
     def __init__(
-        self, capacity: int, clock: Clock = monotonic, kind: Callable[[MemoryEngine, str], Table] = Table
+        self,
+        capacity: int,
+        clock: Clock = monotonic,
+        kind: Callable[[MemoryEngine, str], Table] = Table,
+        *,
+        strict: bool = False,
     ) -> None:
         self.capacity = capacity
         self._kind = kind
         self.clock = clock
-        self.policy: Policy = Lru()
+        self.policy: Policy = Watched() if strict else Lru()
+        self.strict = strict
+        """Whether what is kept is checked: see `Watched`."""
         # Re-entrant, because a value's __del__ may run at any allocation and call the cache.
         self.lock = threading.RLock()
         self.alone = False
         """Whether a test has isolated it: then its tables do without a store that they may stand over."""
         self.off_here = 0
-        """How many `disabled()` scopes are open, in all contexts together."""
+        """How many scopes are open in which some context reads past the cache, in all contexts together."""
         self._cleared: list[dict[Name, Slot]] = []
         self._tables: weakref.WeakValueDictionary[str, Table] = weakref.WeakValueDictionary()
         _engines.add(self)
@@ -68,9 +76,12 @@ class MemoryEngine:
             return list(self._tables.values())
 
     def make_room(self, departed: Departures) -> None:
-        """Let entries go until the bound holds again. Called with the lock held."""
+        """Let entries go until the bound holds again. Called with the lock held.
+
+        Without `len()`: a program may put a cached one into builtins, and it would come back in here.
+        """
         self.reclaim(_A_WRITE)
-        while len(self.policy) > self.capacity:
+        while self.policy.__len__() > self.capacity:
             entry, table, name = self.policy.evict()
             table.evicted(entry, name, departed)
 
@@ -106,13 +117,15 @@ class MemoryEngine:
         Flights leave their slots for good: they land while their slots are aside, and would come back settled.
         """
         with self.lock:
-            mine = Contents(self.clock, self.capacity, self.policy, cleared=self._cleared, alone=self.alone)
+            mine = Contents(
+                self.clock, self.capacity, self.policy, cleared=self._cleared, alone=self.alone, strict=self.strict
+            )
             for name, table in self._tables.items():
                 table.forget_flights()
                 held = other.tables.get(name) or table.nothing(alone=other.alone)
                 mine.tables[name] = table.exchange(held, other.policy, other.clock)
             self.clock, self.policy, self._cleared = other.clock, other.policy, other.cleared
-            self.alone, self.capacity = other.alone, other.capacity
+            self.alone, self.capacity, self.strict = other.alone, other.capacity, other.strict
             return mine
 
     def forget_flights(self) -> None:

@@ -106,6 +106,13 @@ class Slots(Protocol):
         """Give a fresh entry a life of `life` seconds from now; False if there is none."""
         ...
 
+    def alter(self, name: Name, entry: Entry, old: Any, new: Any) -> bool:
+        """Give a fresh entry a new value for the `old` one, its life as it was; a flight is taken out.
+
+        False: another entry, or another value, stands there by now.
+        """
+        ...
+
     def end_tags(self, tags: tuple[str, ...], *, gone: bool) -> None:
         """End all that carries one of `tags`, whatever their number, in one step."""
         ...
@@ -158,7 +165,7 @@ class Policy(Protocol):
         ...
 
     def add(self, entry: Entry, table: Any, name: Name) -> None:
-        """Take in a new entry."""
+        """Take in a new entry, or once more one that has been given a new value."""
         ...
 
     def remove(self, entry: Entry) -> None:

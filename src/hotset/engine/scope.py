@@ -5,15 +5,21 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from hotset.engine.within import within
+
 if TYPE_CHECKING:
     from hotset.engine.memory import MemoryEngine
 
 _off: ContextVar[tuple[MemoryEngine, ...]] = ContextVar("hotset_off", default=())
 
 
-def is_off(engine: MemoryEngine) -> bool:
-    """Tell whether this context reads past the cache."""
-    return bool(engine.off_here) and any(each is engine for each in _off.get())
+def why_off(engine: MemoryEngine) -> str:
+    """Return why this context reads past the cache: "disabled", "transaction", or "" when it does not."""
+    if not engine.off_here:
+        return ""
+    if any(each is engine for each in _off.get()):
+        return "disabled"
+    return "transaction" if any(each.changed for each in within(engine)) else ""
 
 
 class Off:

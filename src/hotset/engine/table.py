@@ -8,14 +8,14 @@ listeners told after the lock, because both may run any code.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
 from hotset.engine.aside import Held, Slot, entry_of
 from hotset.engine.departed import Departures, tell
 from hotset.engine.flight import Flight, Found, Join, Lead
-from hotset.engine.scope import is_off
+from hotset.engine.scope import why_off
 from hotset.entry.entry import NEGATIVE, Entry, RichEntry
-from hotset.entry.epochs import USABLE, Verdict
+from hotset.entry.epochs import USABLE, Verdict, answers
 from hotset.entry.lookup import MISSING
 from hotset.entry.names import Name, name_of, rejected
 from hotset.events import Events
@@ -76,7 +76,7 @@ class Table:
 
     def _prove(self, name: Name, default: Any, kind: Any) -> Any:  # noqa: ARG002  a table over a store goes on to it
         """The slow path of `get`: a name that is no plain text, an entry that must prove itself, or none."""
-        found = None if is_off(self._engine) else self.found(name)
+        found = None if why_off(self._engine) else self.found(name)
         if found is None:
             self.misses += 1
             return default
@@ -179,7 +179,7 @@ class Table:
         left: Departures = []
         with self._lock:
             _, entry_there, verdict = self._standing(name, left)
-            if only_absent and _answers(entry_there, verdict):
+            if only_absent and answers(entry_there, verdict):
                 stored = None
             else:
                 self._empty(name, "replaced", left)
@@ -209,11 +209,20 @@ class Table:
         left: Departures = []
         with self._lock:
             _, entry, verdict = self._standing(name, left)
-            if touched := _answers(entry, verdict):
+            if touched := answers(entry, verdict):
                 entry.renew(self._now(), life)
                 self._used(entry)
         tell(left)
         return touched
+
+    def alter(self, name: Name, entry: Entry, old: Any, new: Any) -> bool:
+        """Give a fresh entry a new value for the `old` one, its life as it was; a flight is taken out."""
+        with self._lock:
+            fresh = entry_of(self._slots.get(name)) is entry and self.epochs.judge(entry, self._now()) is Verdict.FRESH
+            if altered := fresh and self._used(entry) is old:
+                self._slots[name], entry.value = entry, new
+                self._policy.add(entry, self, name)  # once more: a strict one notes what it is now
+            return altered
 
     def end_tags(self, tags: tuple[str, ...], *, gone: bool) -> None:
         """End all that carries one of `tags`, whatever their number, in one step."""
@@ -249,11 +258,8 @@ class Table:
             return "loading" if slot is not None else self._left.cause(name)
 
     def names(self) -> list[Name]:
-        """Return the names of all slots at this moment, flights included.
-
-        Under the lock: a slot that is just changing hands would be missed, and with it an ending by pattern.
-        """
-        with self._lock:
+        """Return the names of all slots at this moment, flights included."""
+        with self._lock:  # a slot that is just changing hands would be missed, and with it an ending by pattern
             return list(self._slots)
 
     def __len__(self) -> int:
@@ -263,7 +269,7 @@ class Table:
         for name in self.names():
             with self._lock:  # a name at a time: a long walk holds nobody up
                 _, entry, verdict = self._standing(name, left)
-                alive += _answers(entry, verdict)
+                alive += answers(entry, verdict)
         tell(left)
         return alive
 
@@ -392,8 +398,3 @@ class Table:
     def standing(self) -> dict[Name, Slot]:
         """Return what stands in the slots at this moment."""
         return dict(self._slots)
-
-
-def _answers(entry: Entry | None, verdict: Verdict) -> TypeGuard[Entry]:
-    """Tell whether a plain `get` may answer with it."""
-    return entry is not None and verdict is Verdict.FRESH and not entry.flags & NEGATIVE

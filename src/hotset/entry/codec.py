@@ -1,7 +1,7 @@
 """Codecs: from a value to bytes and back to the same value, or a `CodecError`; never to another type.
 
-`MSGPACK` keeps Python's values exactly; `JSON` is for bytes that other programs read, and refuses what JSON would turn
-into something else.
+`Msgpack` keeps Python's values exactly; `Json` is for bytes that other programs read, and refuses what JSON would turn
+into something else. `hotset.entry.pickled` has a third, for what neither of them keeps.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from hotset.entry.forms import titled
 from hotset.entry.registry import Registry
 from hotset.entry.values import Reader, Writer
-from hotset.errors import CodecError, ConfigError, unknown
+from hotset.errors import CodecError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Self
+
+    from hotset.entry.names import Name
 
 
 class Codec(Protocol):
@@ -38,12 +41,16 @@ class Codec(Protocol):
         """The classes that bytes may name."""
         ...
 
-    def encode(self, value: Any, key: str, type: Any = None) -> bytes:
+    def within(self, namespace: str) -> Codec:
+        """Return this codec for one namespace: where bytes are signed, they are for that namespace alone."""
+        ...
+
+    def encode(self, value: Any, key: Name, type: Any = None) -> bytes:
         """Return bytes that `decode` makes an equal value of the same types from.
 
         Args:
             value: what to keep.
-            key: whose value it is, for the message of an error.
+            key: whose value it is, for the message of an error, and for the signature where bytes are signed.
             type: a class or hint such as `list[User]`, if known; classes that it leads to need no registration.
 
         Raises:
@@ -51,8 +58,10 @@ class Codec(Protocol):
         """
         ...
 
-    def decode(self, body: bytes, type: Any = None) -> Any:
-        """Return the value; `type` as it was given to `encode`. Imports nothing, whatever the bytes say.
+    def decode(self, body: bytes, type: Any = None, key: Name = "") -> Any:
+        """Return the value; `type` and `key` as they were given to `encode`.
+
+        Imports nothing because bytes say so, unless their signature was proven first.
 
         Raises:
             CodecError: these are no bytes of this codec, or they name a class that is not known here, or has changed.
@@ -69,13 +78,17 @@ class Msgpack:
     def __init__(self, registry: Registry | None = None) -> None:
         self.registry = Registry() if registry is None else registry
 
-    def encode(self, value: Any, key: str, type: Any = None) -> bytes:
-        """As `Codec.encode`."""
-        return _encoded(lambda: Writer(self.registry.known(type)).write(value), value, key)
+    def within(self, namespace: str) -> Self:  # noqa: ARG002  nothing is signed
+        """As `Codec.within`."""
+        return self
 
-    def decode(self, body: bytes, type: Any = None) -> Any:
+    def encode(self, value: Any, key: Name, type: Any = None) -> bytes:
+        """As `Codec.encode`."""
+        return encoded(lambda: Writer(self.registry.known(type)).write(value), value, key)
+
+    def decode(self, body: bytes, type: Any = None, key: Name = "") -> Any:  # noqa: ARG002  nothing is signed
         """As `Codec.decode`. The value is what was encoded, and is not coerced to `type`."""
-        return _decoded(lambda: Reader(self.registry.known(type)).read(body), self.name)
+        return decoded(lambda: Reader(self.registry.known(type)).read(body), self.name)
 
 
 class Json:
@@ -92,15 +105,19 @@ class Json:
         self._exact = Msgpack(registry)
         self.registry = self._exact.registry
 
-    def encode(self, value: Any, key: str, type: Any = None) -> bytes:
+    def within(self, namespace: str) -> Self:  # noqa: ARG002  nothing is signed
+        """As `Codec.within`."""
+        return self
+
+    def encode(self, value: Any, key: Name, type: Any = None) -> bytes:
         """As `Codec.encode`."""
-        return _encoded(lambda: _json_of(value) if type is None else self._proven(value, key, type), value, key)
+        return encoded(lambda: _json_of(value) if type is None else self._proven(value, key, type), value, key)
 
-    def decode(self, body: bytes, type: Any = None) -> Any:
+    def decode(self, body: bytes, type: Any = None, key: Name = "") -> Any:  # noqa: ARG002  nothing is signed
         """As `Codec.decode`; what other programs wrote is checked against `type`, and read as it."""
-        return _decoded(lambda: _from_json(body, type), self.name)
+        return decoded(lambda: _from_json(body, type), self.name)
 
-    def _proven(self, value: Any, key: str, type: Any) -> bytes:
+    def _proven(self, value: Any, key: Name, type: Any) -> bytes:
         from msgspec import json
 
         body = json.encode(value, enc_hook=_dumped)
@@ -174,7 +191,8 @@ def _validated(type: Any, data: Any) -> Any:
 T = TypeVar("T")
 
 
-def _encoded(write: Callable[[], T], value: Any, key: str) -> T:
+def encoded(write: Callable[[], T], value: Any, key: Name) -> T:
+    """Return what `write` makes of a value; whatever it raises is a `CodecError` that names the key and the type."""
     try:
         return write()
     except Exception as error:  # noqa: BLE001  a value's own properties, hashes and hooks may raise anything
@@ -183,7 +201,8 @@ def _encoded(write: Callable[[], T], value: Any, key: str) -> T:
         )
 
 
-def _decoded(read: Callable[[], T], name: str) -> T:
+def decoded(read: Callable[[], T], name: str) -> T:
+    """Return what `read` makes of bytes; whatever it raises is a `CodecError` that names the codec."""
     try:
         return read()
     except Exception as error:  # noqa: BLE001  as above; and these bytes may be anybody's
@@ -198,27 +217,3 @@ def _words(error: BaseException) -> str:
     if isinstance(error, RecursionError):
         return "too many containers in one another"
     return f"{type(error).__name__}: {error}"
-
-
-MSGPACK = Msgpack()
-"""The default codec; `MSGPACK.registry` has the classes that every cache of the process knows."""
-JSON = Json(MSGPACK.registry)
-
-_CODECS: dict[str, Msgpack | Json] = {codec.name: codec for codec in (MSGPACK, JSON)}
-
-
-def codec_of(name: str, registry: Registry | None = None) -> Codec:
-    """Return the codec of a name, "msgpack" or "json"; with the classes of a `registry`, if given.
-
-    Raises:
-        ConfigError: there is no such codec; the message says which there are.
-    """
-    if name == "pickle":
-        raise ConfigError(
-            "codec: 'pickle' runs whatever its bytes say, so it would need signed bytes, which this version of hotset "
-            f"does not build; valid are {', '.join(sorted(_CODECS))}"
-        )
-    codec = _CODECS.get(name) if isinstance(name, str) else None  # type: ignore[redundant-expr]  # callers may be untyped
-    if codec is None:
-        raise unknown("codec", name, _CODECS)
-    return codec if registry is None else type(codec)(registry)

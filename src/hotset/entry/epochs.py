@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import math
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeGuard
 
-from hotset.entry.entry import BURIED, ENDED
+from hotset.entry.entry import BURIED, ENDED, NEGATIVE
 
 if TYPE_CHECKING:
     from hotset.entry.entry import Entry
@@ -86,6 +86,11 @@ class Epochs:
         if self.hidden(entry.tags, entry.instant) is not Verdict.FRESH:
             return "tag"
         return "ended" if entry.flags & ENDED else "expired"
+
+
+def answers(entry: Entry | None, verdict: Verdict) -> TypeGuard[Entry]:
+    """Tell whether a plain `get` may answer with it."""
+    return entry is not None and verdict is Verdict.FRESH and not entry.flags & NEGATIVE
 
 
 def aged(entry: Entry, now: float, verdict: Verdict) -> Verdict:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final
 
-from hotset.entry.entry import BURIED, NEGATIVE, Entry, RichEntry
+from hotset.entry.entry import BURIED, ENDED, NEGATIVE, Entry, RichEntry
 from hotset.entry.epochs import Epochs, Verdict, aged
 
 if TYPE_CHECKING:
@@ -66,6 +66,15 @@ def judge(copy: Copy, generation: bytes | None, records: Mapping[str, tuple[int,
         elif record[1] > copy.instant and verdict is Verdict.FRESH:
             verdict = Verdict.STALE
     return verdict if verdict is Verdict.SUSPECT else aged(copy, now, verdict)
+
+
+def why_dead(copy: Copy, generation: bytes | None, records: Mapping[str, tuple[int, int] | None]) -> str:
+    """Return in a word why a copy may not be used, by what it was judged by."""
+    if copy.generation != generation:
+        return "cleared"
+    if any(max(records.get(tag) or (0, 0)) > copy.instant for tag in copy.tags):
+        return "tag"
+    return "ended" if copy.flags & ENDED else "expired"
 
 
 class Vouched(Epochs):

@@ -14,7 +14,7 @@ class Hit(Generic[T]):
 
     value: T
     tier: str
-    """The tier that answered: "process"."""
+    """The tier that answered: "process" or "cluster"."""
     age: float
     """Seconds since the load of the value began, or since it was written."""
     ttl_left: float
@@ -30,8 +30,9 @@ class Miss:
 
     reason: str
     """"absent", "expired" (past its life), "tag" (a tag of it was ended), "negative" (a remembered NotFound),
-    "loading" (a first load is under way), "disabled"; or how it left lately: "deleted", "ended" (by `expire`, without
-    a stale window), "cleared", "evicted"."""
+    "loading" (a first load is under way); why the cache does not answer: "disabled", "transaction" (in this context),
+    "off", "share" (by the roll-out, for all keys or this one), "shadow" (it is there, and the source answers); or how
+    it left lately: "deleted", "ended" (by `expire`, without a stale window), "cleared", "evicted"."""
 
     def __bool__(self) -> Literal[False]:
         return False

@@ -33,6 +33,7 @@ _LOOKS_TYPED: Final = re.compile(
 
 
 _DATES: Final = (date, datetime, time)  # these exactly: an Enum may be one too
+_RENDERED: Final = (str, float, type(None), UUID, Enum, Decimal, timedelta, bytes, tuple, frozenset)
 
 
 def render(value: Any, what: str) -> str:
@@ -52,6 +53,12 @@ def render(value: Any, what: str) -> str:
 
 
 def _render_rare(value: Any, kind: type, what: str) -> str:
+    stands_for: type = value.__class__
+    if stands_for is not kind:  # it says that it is another: all that follows would ask that other
+        raise KeyRejected(
+            f"{what}: a {kind.__qualname__}, which stands for a {stands_for.__qualname__}, cannot be part of a "
+            "key; name one of its attributes in a template, as in {user.id}"
+        )
     if isinstance(value, Enum):
         return f"~{kind.__module__}.{kind.__qualname__}.{value.name}"
     if isinstance(value, Decimal):
@@ -74,6 +81,11 @@ def _render_rare(value: Any, kind: type, what: str) -> str:
         else "name one of its attributes in a template, as in {user.id}"
     )
     raise KeyRejected(f"{what}: a {kind.__qualname__} cannot be part of a key; {hint}")
+
+
+def can_render(kind: type) -> bool:
+    """Tell whether the values of a type have a text inside a key."""
+    return issubclass(kind, (*_DATES, *_RENDERED)) or hasattr(kind, "__index__")
 
 
 def _element(value: Any, what: str) -> str:
@@ -191,6 +203,11 @@ class Tags:
                 (self._of_result if "result" in used else self._of_arguments).append(tag)
         self.plain = tuple(plain)
         """Those without a field."""
+
+    @property
+    def of_result(self) -> bool:
+        """Whether any of them needs the value."""
+        return bool(self._of_result)
 
     def before(self, values: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the tags that are known from the arguments alone."""

@@ -6,18 +6,22 @@ import asyncio
 import threading
 from contextlib import suppress
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from hotset.ports.base import begin_wait, current, end_wait, inside
 from hotset.ports.sync import SyncPorts, run_sync
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from concurrent.futures import Future
 
     from hotset.engine.flight import Flight, Work
     from hotset.ports.base import Function, Outcome, Ports
     from hotset.ports.pool import Pool
     from hotset.stores.base import Build, Clients, Reply
+
+_PATIENCE: Final = 1.0
+"""Seconds that closing waits for what nobody else waits for."""
 
 
 class AioPorts:
@@ -43,19 +47,21 @@ class AioPorts:
 
     async def lead(self, work: Work, job: Callable[[Ports], Coroutine[Any, Any, None]], *, asynchronous: bool) -> None:
         """Start the job as a task or in the pool, and wait for it like everybody else."""
-        mine = inside()
+        mine, ended = inside(), None
         begin_wait(mine, work)
         try:
             if asynchronous:
                 self._start_task(work, job(self))
             else:
                 worker = WorkerPorts(asyncio.get_running_loop())
-                self._pool.submit(copy_context().run, _run, job, worker)
+                ended = self._pool.submit(copy_context().run, _run, job, worker)
         except BaseException:
             end_wait(mine, work)
             _ground(work)
             raise
         try:
+            if ended is not None:  # and listeners have been told before their caller goes on
+                await _ended(ended)
             for flight in work.flights:
                 await _settled(flight)
             work.land()
@@ -81,6 +87,23 @@ class AioPorts:
     async def ask(self, clients: Clients, build: Build, seconds: float) -> list[Reply]:
         """Send commands to a store over this loop's own connections."""
         return await clients.aio.run(build, seconds)
+
+    def beside(self, pool: Pool, job: Callable[[Ports], Coroutine[Any, Any, None]]) -> None:
+        """Have a job done in a task of this loop, if there is room."""
+        if pool.spare:
+            task = asyncio.get_running_loop().create_task(job(self))
+            pool.tasks.add(task)
+            task.add_done_callback(pool.tasks.discard)
+
+    async def drain(self) -> None:
+        """Let this loop's tasks that nobody waits for end, and cancel those that do not."""
+        loop = asyncio.get_running_loop()
+        mine = [task for task in self._pool.tasks if task.get_loop() is loop]
+        if mine:
+            _, late = await asyncio.wait(mine, timeout=_PATIENCE)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     async def wait(self, subscribe: Callable[[Callable[[], object]], object], seconds: float) -> None:
         """Await being woken, for so many seconds at the most."""
@@ -168,6 +191,15 @@ async def _settled(flight: Flight) -> None:
     loop = asyncio.get_running_loop()
     future: asyncio.Future[None] = loop.create_future()
     flight.on_settled(_waker(future, loop))
+    await future
+
+
+async def _ended(job: Future[Any]) -> None:
+    """Await the end of a job in the pool, whatever becomes of it; to cancel this does not cancel the job."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[None] = loop.create_future()
+    wake = _waker(future, loop)
+    job.add_done_callback(lambda _: wake())
     await future
 
 

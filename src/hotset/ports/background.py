@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
+
+from hotset.errors import ConfigError
 
 if TYPE_CHECKING:
     import asyncio
@@ -87,11 +90,7 @@ class _Background:
     def start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> Job:
         with self.lock:
             if self._loop is None:
-                import asyncio
-
-                self._loop = asyncio.new_event_loop()
-                self.thread = threading.Thread(target=self._run, args=(self._loop,), name="hotset", daemon=True)
-                self.thread.start()
+                self._loop, self.thread = self._started()
             self._jobs += 1
             job = Job(self._loop)
             self._loop.call_soon_threadsafe(job._begin, work)  # noqa: SLF001  of the same file
@@ -104,6 +103,20 @@ class _Background:
             if self._jobs == 0 and self._loop is not None:
                 loop, self._loop, self.thread = self._loop, None, None
                 loop.call_soon(loop.stop)
+
+    def _started(self) -> tuple[asyncio.AbstractEventLoop, threading.Thread]:
+        """Return a loop that a new thread runs; if the machine has none to give, neither is left behind."""
+        need_threads()
+        import asyncio
+
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=self._run, args=(loop,), name="hotset", daemon=True)
+        try:
+            thread.start()
+        except BaseException:
+            loop.close()
+            raise
+        return loop, thread
 
     @staticmethod
     def _run(loop: asyncio.AbstractEventLoop) -> None:
@@ -119,6 +132,26 @@ class _Background:
             loop.run_until_complete(loop.shutdown_asyncgens())
         finally:
             loop.close()
+
+
+def need_threads() -> None:
+    """Refuse, with a ConfigError, a process in which gevent or eventlet has put greenlets in the place of threads.
+
+    The loop of the background would run in a greenlet of the application's own thread. There asyncio takes every other
+    greenlet for a part of it (`asyncio.run` and Django's ORM refuse to work), and a forked child goes on running it.
+    """
+    gevent, eventlet = sys.modules.get("gevent.monkey"), sys.modules.get("eventlet.patcher")
+    if gevent is not None and any(map(gevent.is_module_patched, ("threading", "socket", "select"))):
+        by = "gevent"
+    elif eventlet is not None and any(map(eventlet.is_monkey_patched, ("thread", "socket", "select"))):
+        by = "eventlet"
+    else:
+        return
+    raise ConfigError(
+        f"tiers: over a store hotset needs a real thread, which {by}'s monkey patching has taken from this process; "
+        "serve with threads or processes (gunicorn -k gthread, celery --pool threads or prefork), "
+        "or keep the process tier alone: Cache()"
+    )
 
 
 _background = _Background()

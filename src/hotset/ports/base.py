@@ -15,6 +15,7 @@ from hotset.errors import WouldDeadlock
 
 if TYPE_CHECKING:
     from hotset.engine.flight import Flight, Work
+    from hotset.ports.pool import Pool
     from hotset.stores.base import Build, Clients, Reply
 
 Function: TypeAlias = Callable[..., Any]
@@ -45,6 +46,10 @@ class Ports(Protocol):
 
     async def ask(self, clients: Clients, build: Build, seconds: float) -> list[Reply]:
         """Send commands to a store and return its replies; see `hotset.stores.base.Client.run`."""
+        ...
+
+    def beside(self, pool: Pool, job: Callable[[Ports], Coroutine[Any, Any, None]]) -> None:
+        """Have a job done that nobody waits for, in a copy of the caller's context; not if there is no room."""
         ...
 
     async def wait(self, subscribe: Callable[[Callable[[], object]], object], seconds: float) -> None:

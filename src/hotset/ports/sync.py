@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import sys
 import threading
+from contextlib import suppress
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from hotset.ports.base import begin_wait, current, end_wait, inside
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
     from hotset.engine.flight import Flight, Work
     from hotset.ports.base import Function, Outcome, Ports
+    from hotset.ports.pool import Pool
     from hotset.stores.base import Build, Clients, Reply
 
 T = TypeVar("T")
@@ -94,6 +97,12 @@ class SyncPorts:
     async def ask(self, clients: Clients, build: Build, seconds: float) -> list[Reply]:
         """Send commands to a store, blocking this thread for its replies."""
         return await clients.sync.run(build, seconds)
+
+    def beside(self, pool: Pool, job: Callable[[Ports], Coroutine[Any, Any, None]]) -> None:
+        """Have a job done in a worker, if one is to spare."""
+        if pool.spare:
+            with suppress(RuntimeError):  # the interpreter is on its way out
+                pool.submit(copy_context().run, lambda: run_sync(job(SYNC)))
 
     async def wait(self, subscribe: Callable[[Callable[[], object]], object], seconds: float) -> None:
         """Block this thread until it is woken, or for so many seconds."""

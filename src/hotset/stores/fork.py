@@ -6,6 +6,8 @@ import os
 from typing import Protocol
 from weakref import WeakSet
 
+from hotset.errors import ConfigError
+
 
 class Forked(Protocol):
     """Somebody who holds connections."""
@@ -16,6 +18,8 @@ class Forked(Protocol):
 
 
 _holders: WeakSet[Forked] = WeakSet()
+_pid = os.getpid()
+"""The process that this was last told of."""
 
 
 def forget_on_fork(holder: Forked) -> None:
@@ -23,7 +27,18 @@ def forget_on_fork(holder: Forked) -> None:
     _holders.add(holder)
 
 
+def need_hooks() -> None:
+    """Refuse, with a ConfigError, to talk on connections of a parent: of a child that Python was not told of."""
+    if os.getpid() != _pid:
+        raise ConfigError(
+            "tiers: this process was forked behind Python's back, and its connections to the store are its parent's; "
+            "with uWSGI set py-call-osafterfork = true, or lazy-apps = true"
+        )
+
+
 def _in_child() -> None:
+    global _pid  # noqa: PLW0603  there is one process
+    _pid = os.getpid()
     for holder in list(_holders):
         holder.forget()
 

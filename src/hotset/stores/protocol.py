@@ -165,6 +165,10 @@ class Operations(Protocol):
         """
         ...
 
+    def alter(self, name: Name, base: bytes, record: Record, life: float) -> Operation[bool]:
+        """Write over the state whose mark is `base`, a change that others are told of; False: another stands there."""
+        ...
+
     def unlink(self, names: Sequence[Name]) -> Operation[int]:
         """Remove; return how many were there."""
         ...

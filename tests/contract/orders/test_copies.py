@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hotset.core import change
+from hotset.core import change, ending
 from hotset.core.near import Near
 from hotset.engine.near import NearTable
 from hotset.entry.known import Copy
@@ -50,9 +50,9 @@ def test_far_to_near_matters(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> N
     ) -> int:
         for name in names:
             space.table.delete(name, "deleted")
-        return await change._end_far(ports, space.far, names, tags, match, gone=gone)
+        return await ending._end_far(ports, space.far, names, tags, match, gone=gone)
 
-    monkeypatch.setattr(change, "_end", near_first)
+    monkeypatch.setattr(change, "end", near_first)
     with pytest.raises(Violation, match=OLD):
         an_own_delete_while_a_copy_comes_near(stage)
 

@@ -152,6 +152,11 @@ class RedisOperations:
 
         return self._introduced([command, Command(("GET", self.names.gen))], parse, [self.names.entry(name)])
 
+    def alter(self, name: Name, base: bytes, record: Record, life: float) -> Operation[bool]:
+        """Write over the state whose mark is `base`, a change that others are told of; False: another stands there."""
+        command = scripts.SWAP.call(self._both(name), (base, pack(record), _ms(life), _version(record)))
+        return self._ending([command], [self.names.entry(name)], lambda replies: _whole(replies[0]) == 1)
+
     def unlink(self, names: Sequence[Name]) -> Operation[int]:
         """Remove; return how many were there."""
         keys = [*map(self.names.entry, names)]
