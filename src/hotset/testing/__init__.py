@@ -10,14 +10,16 @@ if TYPE_CHECKING:
     from hotset.testing.codec_conformance import CodecConformance
     from hotset.testing.conformance import EngineConformance
     from hotset.testing.isolation import isolated
+    from hotset.testing.record import Isolated
     from hotset.testing.store_conformance import StoreConformance
 
-__all__ = ["CodecConformance", "EngineConformance", "FakeClock", "StoreConformance", "isolated"]
+__all__ = ["CodecConformance", "EngineConformance", "FakeClock", "Isolated", "StoreConformance", "isolated"]
 
 _HOMES = {
     "CodecConformance": "codec_conformance",
     "EngineConformance": "conformance",
     "FakeClock": "clock",
+    "Isolated": "record",
     "StoreConformance": "store_conformance",
     "isolated": "isolation",
 }

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class FakeClock:
     """Returns seconds when called; they only pass by `advance`, and never go back.
 
-    Example:
+    Examples:
         >>> clock = FakeClock()
         >>> clock.advance("5m")
         >>> clock()

@@ -170,7 +170,7 @@ class CodecConformance:
         if kept:
             body = codec.encode(value, "k", type)
             assert isinstance(body, bytes)
-            assert same(codec.decode(body, type), value)
+            assert same(codec.decode(body, type, "k"), value)
         else:
             with pytest.raises(CodecError):
                 codec.encode(value, "k", type)

@@ -40,9 +40,17 @@ def _told(value: Any) -> Any:
 
 
 def _same_members(one: Any, other: Any) -> bool:
-    left = list(other)
-    for item in one:
-        found = next((at for at, candidate in enumerate(left) if same(item, candidate)), None)
+    """Whether sets are the same: members find each other by their hash, but those with a nan, which equals nothing."""
+    equal = {member: member for member in other}
+    alone = []
+    for member in one:
+        if member in equal and same(member, equal[member]):
+            del equal[member]
+        else:
+            alone.append(member)
+    left = list(equal.values())
+    for member in alone:
+        found = next((at for at, candidate in enumerate(left) if same(member, candidate)), None)
         if found is None:
             return False
         del left[found]

@@ -110,6 +110,23 @@ class StoreConformance(ReadsConformance, LeasesConformance):
         lease = self.take(ask, steps, "j", generation)
         assert not ask(steps.touch("j", lease, HOUR, 7))
 
+    def test_an_altered_state_is_the_one_that_was_seen(self, ask: Ask, steps: Operations, generation: bytes) -> None:
+        """Another mark, a lease and nothing are left alone; who refreshes what it was is refused."""
+        before = self.put(ask, steps, "k", entry(generation))
+        assert not ask(steps.alter("k", new_mark(), entry(generation), HOUR))
+        assert self.see(ask, steps, "k").record == before
+        self.take(ask, steps, "k", generation, before.mark, refresh=("k",))
+        after = entry(generation)
+        assert ask(steps.alter("k", before.mark, after, HOUR))
+        assert self.see(ask, steps, "k").record == after
+        assert not self.swap(ask, steps, "k", before.mark, entry(generation))
+        assert not ask(steps.alter("k", before.mark, entry(generation), HOUR))
+        assert ask(steps.alter("k", after.mark, entry(generation), SOON))
+        until(lambda: self.see(ask, steps, "k").mark == b"")
+        assert not ask(steps.alter("k", after.mark, entry(generation), HOUR))
+        self.take(ask, steps, "j", generation)
+        assert not ask(steps.alter("j", new_mark(), entry(generation), HOUR))
+
     # -- endings
 
     def test_what_is_unlinked_is_gone(self, ask: Ask, steps: Operations, generation: bytes) -> None:
