@@ -30,7 +30,7 @@ try:
     from sqlalchemy.util.concurrency import in_greenlet
 except ImportError as missing:
     raise ImportError(
-        "hotset.integrations.sqlalchemy needs SQLAlchemy 2: pip install 'hotset[sqlalchemy]'"
+        "hotset.integrations.sqlalchemy needs SQLAlchemy 2.0.24 or newer: pip install -U 'hotset[sqlalchemy]'"
     ) from missing
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -23,7 +24,9 @@ class AsyncFace(HotsetCache):
 
 def _through(name: str) -> Any:
     def method(self: AsyncFace, *args: Any, **kwargs: Any) -> Any:
-        return async_to_sync(getattr(self, f"a{name}"))(*args, **kwargs)
+        plain = copy(self)
+        plain.__class__ = HotsetCache  # since Django 6.1 what it inherits goes to a sync method that was replaced
+        return async_to_sync(getattr(plain, f"a{name}"))(*args, **kwargs)
 
     return method
 

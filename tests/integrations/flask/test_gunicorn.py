@@ -236,6 +236,6 @@ def test_nothing_is_left_after_close(redis_server: Server) -> None:
     for n in range(5):
         assert app.test_client().get(f"/{n}").text == f"{n} {n}"
     assert _sockets() - sockets
-    assert _threads() - threads
+    assert "hotset" in {thread.name for thread in _threads()}  # or since before: all caches of a process have one
     app.extensions["hotset"].close()
     until(lambda: (_threads() - threads, _sockets() - sockets) == (set(), set()))

@@ -14,8 +14,11 @@ from hotset.integrations.jinja import add_fragments
 
 try:
     from flask import current_app, has_app_context
+    from flask.sessions import SessionMixin
 except ImportError as missing:
     raise ImportError("hotset.integrations.flask needs Flask: pip install 'hotset[flask]'") from missing
+if SessionMixin.accessed:  # then `"user" in session` leaves no trace, and the page of one client would be kept for all
+    raise ImportError("hotset.integrations.flask needs Flask 3.1.3 or newer: pip install -U 'hotset[flask]'")
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
