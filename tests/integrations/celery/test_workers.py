@@ -199,7 +199,8 @@ def test_what_could_not_be_delivered_is_said(shop: Any, server: Server, name: st
     assert shop.near.get(f"report:{name}") == 1
 
 
-@pytest.mark.parametrize("tasks", [12, pytest.param(200, marks=pytest.mark.soak)])
+@pytest.mark.soak
+@pytest.mark.parametrize("tasks", [12, 200])
 def test_processes_that_are_replaced_after_each_task_leave_nothing(shop: Any, name: str, tasks: int) -> None:
     """No connection at the store, no descriptor and no thread in the parent; and one load for all of them."""
 
