@@ -29,15 +29,26 @@ records = st.builds(
     soft=moment,
     window=count,
     revalidate=count,
+    early=count,
+    cost=count,
     negative=st.booleans(),
     placeholder=st.booleans(),
     ended=st.booleans(),
     codec=st.integers(0, 255),
     tags=st.lists(st.text(st.characters(codec="utf-8"), max_size=9), max_size=4).map(tuple),
+    etag=st.text(st.characters(codec="utf-8"), max_size=9),
     body=st.binary(max_size=50),
 )
-SAMPLE = Record(b"mark....", b"generatn", 7, 8, 9, 10, 11, 0, tags=("users", "team:→"), codec=1, body=b"\x01\x02\x03")
-SET_IN_PLACE = {*range(wire.STATE, wire.MARK_END + 1), *range(wire.SOFT, wire.SOFT_END + 1)}
+SAMPLE = Record(
+    *(b"mark....", b"generatn", 7, 8, 9, 10, 11, 0),
+    tags=("users", "team:→"),
+    codec=1,
+    early=12,
+    cost=13,
+    etag='W/"é"',
+    body=b"\x01\x02\x03",
+)
+SET_IN_PLACE = {*range(wire.STATE, wire.MARK_END + 1), *range(wire.BEGAN_AT, wire.SOFT_END + 1)}
 
 
 @given(record=records)
@@ -77,7 +88,14 @@ def test_a_turned_bit_is_seen(record: Record, at: int, bit: int) -> None:
     else:
         assert read is not None
         assert read != record
-        same = replace(read, mark=record.mark, soft=record.soft, placeholder=record.placeholder, ended=record.ended)
+        same = replace(
+            read,
+            mark=record.mark,
+            began_at=record.began_at,
+            soft=record.soft,
+            placeholder=record.placeholder,
+            ended=record.ended,
+        )
         assert same == record
 
 
@@ -137,7 +155,7 @@ def test_what_this_version_does_not_know_is_nothing(at: int, byte: int) -> None:
 @pytest.mark.parametrize("tags", [b"\x01", b"\x05\x00abc", b"\x01\x00\xff", b"\x00\x00\x01"])
 def test_tags_that_do_not_parse_are_nothing(tags: bytes) -> None:
     """Though the checksum is right."""
-    header = bytearray(pack(replace(SAMPLE, tags=(), body=b""))[: wire.HEADER])
+    header = bytearray(pack(replace(SAMPLE, tags=(), etag="", body=b""))[: wire.HEADER])
     header[wire.TAGS_LENGTH : wire.BODY_LENGTH] = len(tags).to_bytes(4, "little")
     total = wire._checksum(bytes(header), tags, b"")
     header[wire.CHECKSUM :] = total.to_bytes(4, "little")
@@ -150,6 +168,17 @@ def test_tags_that_do_not_parse_are_nothing(tags: bytes) -> None:
     assert read.tags == ("a",)
 
 
+def test_an_etag_that_is_no_text_is_nothing() -> None:
+    """Though the checksum is right."""
+    header = bytearray(pack(replace(SAMPLE, tags=(), etag="", body=b""))[: wire.HEADER])
+    for etag, good in [(b"\xff", False), (b"e", True)]:
+        header[wire.ETAG_LENGTH : wire.CHECKSUM] = len(etag).to_bytes(2, "little")
+        header[wire.CHECKSUM :] = wire._checksum(bytes(header), etag, b"").to_bytes(4, "little")
+        read = unpack(bytes(header) + etag)
+        assert (read is not None) is good
+        assert read is None or read.etag == "e"
+
+
 def test_scripts_find_their_places() -> None:
     """The bytes at the offsets are the fields, and what is set there is read."""
     whole = bytearray(pack(SAMPLE))
@@ -160,8 +189,9 @@ def test_scripts_find_their_places() -> None:
     mark = new_mark()
     whole[wire.STATE] |= wire.ENDED
     whole[wire.MARK : wire.MARK_END + 1] = mark
+    whole[wire.BEGAN_AT : wire.SOFT] = (-9).to_bytes(8, "little", signed=True)
     whole[wire.SOFT : wire.SOFT_END + 1] = (-5).to_bytes(8, "little", signed=True)
-    assert unpack(whole) == replace(SAMPLE, ended=True, mark=mark, soft=-5)
+    assert unpack(whole) == replace(SAMPLE, ended=True, mark=mark, began_at=-9, soft=-5)
 
 
 def test_a_placeholder_is_a_header_alone() -> None:
@@ -188,6 +218,8 @@ def test_marks_are_all_different() -> None:
         ({"codec": 256}, "number"),
         ({"tags": ("a" * 65_536,)}, "65535"),
         ({"tags": ("\ud800",)}, "surrogate"),
+        ({"etag": "a" * 65_536}, "etag .*65535"),
+        ({"etag": "\ud800"}, "etag .*surrogate"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else value,
 )

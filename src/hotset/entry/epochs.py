@@ -9,8 +9,9 @@ because a lost epoch may hide but never revive (PROTOCOL rule 4, rows W2, W9, W1
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING, Final, TypeGuard
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeGuard
 
 from hotset.entry.entry import BURIED, ENDED, NEGATIVE
 
@@ -23,13 +24,15 @@ class Verdict(Enum):
 
     FRESH = "fresh"
     STALE = "stale"
-    """Only as a fallback, and said to be stale."""
+    """Past its life, inside a stale window; said to be stale."""
+    ENDED = "ended"
+    """`expire` ended it, by its key or a tag: only as a fallback, and said to be stale."""
     SUSPECT = "suspect"
     """Not proven: to be checked against the store before use. A process alone has none of these."""
     DEAD = "dead"
 
 
-USABLE: Final = frozenset((Verdict.FRESH, Verdict.STALE))
+USABLE: Final = frozenset((Verdict.FRESH, Verdict.STALE, Verdict.ENDED))
 """What may be served, if it is said to be stale where it is."""
 
 
@@ -70,14 +73,15 @@ class Epochs:
                 if record[0] > instant:
                     return Verdict.DEAD
                 if record[1] > instant:
-                    verdict = Verdict.STALE
+                    verdict = Verdict.ENDED
         return verdict
 
     def judge(self, entry: Entry, now: float) -> Verdict:
         """Return the verdict on an entry: the same function for every tier (PROTOCOL 3)."""
         if entry.flags & BURIED or now >= entry.hard:
             return Verdict.DEAD
-        return aged(entry, now, self.hidden(entry.tags, entry.instant))
+        verdict = self.hidden(entry.tags, entry.instant)
+        return verdict if verdict is Verdict.DEAD else aged(entry, now, verdict)
 
     def why(self, entry: Entry) -> str:
         """Return in a word why an entry is not fresh."""
@@ -88,13 +92,30 @@ class Epochs:
         return "ended" if entry.flags & ENDED else "expired"
 
 
+Takes: TypeAlias = Callable[["Entry", Verdict, float], bool]
+"""Tells whether a reader answers with an entry, by the verdict on it and the time of the engine's clock."""
+
+
+def fresh(entry: Entry, verdict: Verdict, now: float) -> bool:  # noqa: ARG001  one of `Takes`
+    """Tell whether a reader who asks for nothing else answers with it."""
+    return verdict is Verdict.FRESH
+
+
+def younger(max_age: float) -> Takes:
+    """Return what takes a fresh entry whose load, or write, began no more than `max_age` seconds ago; for 0 none."""
+    return lambda entry, verdict, now: verdict is Verdict.FRESH and 0 < max_age >= now - entry.began
+
+
 def answers(entry: Entry | None, verdict: Verdict) -> TypeGuard[Entry]:
     """Tell whether a plain `get` may answer with it."""
     return entry is not None and verdict is Verdict.FRESH and not entry.flags & NEGATIVE
 
 
 def aged(entry: Entry, now: float, verdict: Verdict) -> Verdict:
-    """Return the verdict with the entry's own age and endings taken in; what is stale without a window is dead."""
-    if verdict is Verdict.FRESH and (entry.flags & ENDED or now >= entry.soft):
-        verdict = Verdict.STALE
-    return Verdict.DEAD if verdict is Verdict.STALE and entry.hard <= entry.soft else verdict
+    """Return the verdict with the entry's own age and endings taken in, of one that is not past its last window."""
+    if verdict is Verdict.DEAD:
+        return verdict
+    if verdict is Verdict.FRESH and not entry.flags & ENDED:
+        return Verdict.FRESH if now < entry.soft else Verdict.STALE
+    fallback = entry.spans.fallback
+    return Verdict.ENDED if fallback and now < entry.soft + fallback else Verdict.DEAD

@@ -10,11 +10,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final
 
-from hotset.entry.entry import BURIED, ENDED, NEGATIVE, Entry, RichEntry
+from hotset.entry.entry import BURIED, ENDED, NEGATIVE, NO_FACTS, Entry, RichEntry
 from hotset.entry.epochs import Epochs, Verdict, aged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from hotset.entry.entry import Facts, Spans
 
 _MOST: Final = 65_536
 
@@ -25,10 +27,10 @@ class Copy(RichEntry):
     __slots__ = ("era", "generation", "mark")
 
     def __init__(  # noqa: PLR0913  what a record says, by name
-        self, value: Any, began: float, life: float, *, window: float, tags: tuple[str, ...], instant: int,
-        negative: bool, mark: bytes, generation: bytes,
+        self, value: Any, began: float, spans: Spans, *, tags: tuple[str, ...] = (), instant: int = 0,
+        negative: bool = False, facts: Facts = NO_FACTS, mark: bytes, generation: bytes,
     ) -> None:  # fmt: skip
-        super().__init__(value, began, life, window=window, tags=tags, instant=instant, negative=negative)
+        super().__init__(value, began, spans, tags=tags, instant=instant, negative=negative, facts=facts)
         self.mark = mark
         """Names the state of the key that it is a copy of."""
         self.generation = generation
@@ -41,10 +43,12 @@ class Copy(RichEntry):
         Whoever takes it of a copy that is kept judges that copy afterwards, and then knows that both are whole.
         """
         twin = Copy(
-            self.value, self.began, self.life, window=self.hard - self.soft, tags=self.tags, instant=self.instant,
-            negative=bool(self.flags & NEGATIVE), mark=self.mark, generation=self.generation,
+            self.value, self.began, self.spans, tags=self.tags, instant=self.instant,
+            negative=bool(self.flags & NEGATIVE), facts=self.facts, mark=self.mark, generation=self.generation,
         )  # fmt: skip
         twin.era = self.era
+        if self.flags & ENDED:
+            twin.end()
         return twin
 
 
@@ -64,7 +68,7 @@ def judge(copy: Copy, generation: bytes | None, records: Mapping[str, tuple[int,
         elif record[0] > copy.instant:
             return Verdict.DEAD
         elif record[1] > copy.instant and verdict is Verdict.FRESH:
-            verdict = Verdict.STALE
+            verdict = Verdict.ENDED
     return verdict if verdict is Verdict.SUSPECT else aged(copy, now, verdict)
 
 

@@ -14,7 +14,7 @@ class Hit(Generic[T]):
 
     value: T
     tier: str
-    """The tier that answered: "process" or "cluster"."""
+    """The tier that answered: "process" or "cluster"; "request" for what `request()` remembers."""
     age: float
     """Seconds since the load of the value began, or since it was written."""
     ttl_left: float

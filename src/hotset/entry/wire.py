@@ -1,8 +1,8 @@
 """The envelope: how an entry looks in a store, byte by byte. `docs/reference/wire.md` is its page for people.
 
-`header | tags | body`, little-endian. Scripts in a store compare bytes at the offsets below and never parse; three
-places (state, mark, soft expiry) they set in place, so the checksum leaves those out. What does not parse is None,
-whatever it is: a miss, and never an exception.
+`header | tags | etag | body`, little-endian. Scripts in a store compare bytes at the offsets below and never parse;
+four places (state, mark, beginning, soft expiry) they set in place, so the checksum leaves those out. What does not
+parse is None, whatever it is: a miss, and never an exception.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import struct
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from zlib import crc32
 
+from hotset.entry.entry import Facts, Spans
 from hotset.errors import CodecError
 
 MAGIC: Final = b"hs"
@@ -32,19 +33,23 @@ SOURCE: Final = 28
 SOURCE_END: Final = 35
 """u64: the version that the source gave, 0 for none."""
 BEGAN_AT: Final = 36
+"""i64, set in place with the one behind it: when the load began, microseconds of the store's clock."""
 SOFT: Final = 44
 SOFT_END: Final = 51
 """i64, set in place: the soft expiry, microseconds of the store's clock."""
 WINDOW: Final = 52
 REVALIDATE: Final = 60
-FLAGS: Final = 68
-CODEC: Final = 69
-COMPRESSION: Final = 70
-SEAL: Final = 71
-TAGS_LENGTH: Final = 72
-BODY_LENGTH: Final = 76
-CHECKSUM: Final = 80
-HEADER: Final = 84
+EARLY: Final = 68
+COST: Final = 76
+FLAGS: Final = 84
+CODEC: Final = 85
+COMPRESSION: Final = 86
+SEAL: Final = 87
+TAGS_LENGTH: Final = 88
+BODY_LENGTH: Final = 92
+ETAG_LENGTH: Final = 96
+CHECKSUM: Final = 98
+HEADER: Final = 102
 """The length of the header; the tags begin here."""
 
 PLACEHOLDER: Final = 1
@@ -60,13 +65,16 @@ TAG_LIMIT: Final = 0xFFFF
 """Bytes of one tag, at the most."""
 TAGS_LIMIT: Final = 0xFFFF_FFFF
 """Bytes of all tags with their lengths, at the most."""
+ETAG_LIMIT: Final = 0xFFFF
+"""Bytes of an etag, at the most."""
 BODY_LIMIT: Final = 512 * 1024 * 1024 - HEADER
 """Bytes of a body, at the most: Redis holds no value of more than 512 MiB."""
 
-_LAYOUT: Final = struct.Struct("<2sBB8s8sQQqqQQBBBBIII")
+_LAYOUT: Final = struct.Struct("<2sBB8s8sQQqqQQQQBBBBIIHI")
 _SUM: Final = struct.Struct("<I")
 _LENGTH: Final = struct.Struct("<H")
 _NONE: Final = bytes(8)
+_MICRO: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +92,38 @@ class Record:
     window: int = 0
     """How long after its soft expiry it may be a fallback (`stale_if_error`)."""
     revalidate: int = 0
-    """The same for `stale_while_revalidate`; always 0 in this version of hotset."""
+    """The same for `stale_while_revalidate`."""
+    early: int = 0
+    """How long before its soft expiry a refresh is due (`refresh_ahead`)."""
+    cost: int = 0
+    """How long its load took."""
     negative: bool = False
     placeholder: bool = False
     ended: bool = False
     codec: int = 0
     """The id of the codec that made the body; 0 where there is none."""
     tags: tuple[str, ...] = ()
+    etag: str = ""
+    """The validator that the source gave."""
     body: bytes = b""
+
+    @property
+    def spans(self) -> Spans:
+        """How long it is good for what, in seconds."""
+        times = self.soft - self.began_at, self.revalidate, self.window, self.early
+        return Spans(*(time / _MICRO for time in times))
+
+    @property
+    def facts(self) -> Facts:
+        """What its load has told of it."""
+        return Facts(self.version, self.etag, self.cost / _MICRO)
+
+
+def fields(good: Spans, facts: Facts) -> dict[str, Any]:
+    """Return the fields of a record that say for how long it is good for what, its life aside, and its facts."""
+    spans = {"window": good.fallback, "revalidate": good.revalidate, "early": good.early, "cost": facts.cost}
+    times = {name: int(span * _MICRO) for name, span in spans.items()}
+    return {**times, "version": facts.version, "etag": facts.etag}
 
 
 def new_mark() -> bytes:
@@ -103,13 +135,14 @@ def pack(record: Record) -> bytes:
     """Return the bytes of a record.
 
     Raises:
-        CodecError: a tag or the body is too long, a tag is no text that UTF-8 can hold, or a number or a mark does not
-            fit its place.
+        CodecError: a tag, the etag or the body is too long, one of the first two is no text that UTF-8 can hold, or a
+            number or a mark does not fit its place.
     """
     body = record.body
     if len(body) > BODY_LIMIT:
         raise CodecError(f"a value of {len(body)} bytes is over the limit of {BODY_LIMIT}")
     tags = _packed(record.tags) if record.tags else b""
+    etag = _encoded("etag", record.etag, ETAG_LIMIT) if record.etag else b""
     if len(record.mark) != MARK_SIZE or len(record.generation) != GENERATION_SIZE:
         raise CodecError(
             f"mark and generation are {MARK_SIZE} bytes each, not {len(record.mark)} and {len(record.generation)}"
@@ -127,18 +160,22 @@ def pack(record: Record) -> bytes:
             record.soft,
             record.window,
             record.revalidate,
+            record.early,
+            record.cost,
             NEGATIVE if record.negative else 0,
             record.codec,
             0,  # no compression
             0,  # no seal
             len(tags),
             len(body),
+            len(etag),
             0,
         )
     except struct.error as error:
         raise CodecError(f"a number of this record does not fit its place: {error}") from None
-    total = _SUM.pack(_checksum(header, tags, body))
-    return b"".join((header[:CHECKSUM], total, tags, body))
+    texts = tags + etag
+    total = _SUM.pack(_checksum(header, texts, body))
+    return b"".join((header[:CHECKSUM], total, texts, body))
 
 
 def placeholder(mark: bytes, generation: bytes) -> bytes:
@@ -159,23 +196,25 @@ def unpack(data: object) -> Record | None:  # noqa: PLR0911  one return for each
         return None
     places = _LAYOUT.unpack_from(data)
     magic, form, state = places[:3]
-    flags, codec, compression, seal, tags_length, body_length, checksum = places[11:]
-    start = HEADER + tags_length
+    flags, codec, compression, seal, tags_length, body_length, etag_length, checksum = places[13:]
+    middle = HEADER + tags_length
+    start = middle + etag_length
     if magic != MAGIC or form != FORMAT or len(data) != start + body_length:
         return None
     if state > PLACEHOLDER | ENDED or flags > NEGATIVE or compression or seal:
         return None
-    encoded, body = data[HEADER:start], data[start:]
-    if checksum != _checksum(data, encoded, body):
+    body = data[start:]
+    if checksum != _checksum(data, data[HEADER:start], body):
         return None
-    tags = _unpacked(encoded) if encoded else ()
-    if tags is None:
+    tags = _unpacked(data[HEADER:middle]) if tags_length else ()
+    etag = _text(data[middle:start]) if etag_length else ""
+    if tags is None or etag is None:
         return None
-    mark, generation, instant, version, began_at, soft, window, revalidate = places[3:11]
+    mark, generation, instant, version, began_at, soft, window, revalidate, early, cost = places[3:13]
     negative, lease, ended = flags == NEGATIVE, state & PLACEHOLDER != 0, state & ENDED != 0
     return Record(
-        *(mark, generation, instant, version, began_at, soft, window, revalidate),
-        *(negative, lease, ended, codec, tags, body),
+        *(mark, generation, instant, version, began_at, soft, window, revalidate, early, cost),
+        *(negative, lease, ended, codec, tags, etag, body),
     )
 
 
@@ -186,28 +225,40 @@ def mark_of(data: object) -> bytes:
     return data[MARK : MARK_END + 1]
 
 
-def _checksum(header: bytes, tags: bytes, body: bytes) -> int:
+def _checksum(header: bytes, texts: bytes, body: bytes) -> int:
     """Return the sum over all but what scripts set in place."""
     value = crc32(header[:STATE])
-    value = crc32(header[GENERATION:SOFT], value)
+    value = crc32(header[GENERATION:BEGAN_AT], value)
     value = crc32(header[WINDOW:CHECKSUM], value)
-    return crc32(body, crc32(tags, value))
+    return crc32(body, crc32(texts, value))
 
 
 def _packed(tags: tuple[str, ...]) -> bytes:
     parts: list[bytes] = []
     for tag in tags:
-        try:
-            text = tag.encode()
-        except UnicodeEncodeError:
-            raise CodecError(f"tag {tag!r} holds a lone surrogate, which no store can hold") from None
-        if len(text) > TAG_LIMIT:
-            raise CodecError(f"tag {tag[:60]!r}… has {len(text)} bytes, {TAG_LIMIT} at the most")
+        text = _encoded("tag", tag, TAG_LIMIT)
         parts += (_LENGTH.pack(len(text)), text)
     joined = b"".join(parts)
     if len(joined) > TAGS_LIMIT:
         raise CodecError(f"{len(tags)} tags of {len(joined)} bytes are over the limit of {TAGS_LIMIT}")
     return joined
+
+
+def _encoded(what: str, text: str, limit: int) -> bytes:
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError:
+        raise CodecError(f"{what} {text!r} holds a lone surrogate, which no store can hold") from None
+    if len(encoded) > limit:
+        raise CodecError(f"{what} {text[:60]!r}… has {len(encoded)} bytes, {limit} at the most")
+    return encoded
+
+
+def _text(encoded: bytes) -> str | None:
+    try:
+        return encoded.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _unpacked(encoded: bytes) -> tuple[str, ...] | None:
@@ -220,8 +271,8 @@ def _unpacked(encoded: bytes) -> tuple[str, ...] | None:
         at = text + _LENGTH.unpack_from(encoded, at)[0]
         if at > end:
             return None
-        try:
-            tags.append(encoded[text:at].decode())
-        except UnicodeDecodeError:
+        tag = _text(encoded[text:at])
+        if tag is None:
             return None
+        tags.append(tag)
     return tuple(tags)

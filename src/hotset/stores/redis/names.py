@@ -1,7 +1,9 @@
 """What a namespace's keys are called in Redis, and back (PROTOCOL 3).
 
 hs1:<ns>:<key>          an entry              {hs1:<ns>:<key>}:r   its refresh lease, in the same slot
+                        a source that may lag behind its ending, in the same slot   {hs1:<ns>:<key>}:h
 hs1:{<ns>}:gen|seq|runs the namespace's epochs  hs1:{<ns>}:t:<tag>   a tag's record, all in one slot
+hs1:{<ns>}:hold         a source that may lag   hs1:{<ns>}:h:<tag>   the same of a tag, in that slot too
 
 Braces and `%` in a key are percent-escaped, so that all of its name is hashed; a namespace escapes more (see `Space`).
 A digest keeps its own mark, `%~`, which no escaped text holds. Empty braces are not hashed alone, so the epochs of the
@@ -23,7 +25,7 @@ _OUTERMOST: Final = "%"
 class Names:
     """The names of one namespace, which comes escaped."""
 
-    __slots__ = ("_entry", "_tag", "bus", "gen", "namespace", "runs", "seq")
+    __slots__ = ("_entry", "_held", "_tag", "bus", "gen", "hold", "namespace", "runs", "seq")
 
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
@@ -33,7 +35,9 @@ class Names:
         self.gen = f"{epochs}gen".encode()
         self.seq = f"{epochs}seq".encode()
         self.runs = f"{epochs}runs".encode()
+        self.hold = f"{epochs}hold".encode()
         self._tag = f"{epochs}t:"
+        self._held = f"{epochs}h:"
 
     def entry(self, name: Name) -> bytes:
         """Return the key of an entry."""
@@ -49,6 +53,14 @@ class Names:
     def tag(self, tag: str) -> bytes:
         """Return the key of a tag's record."""
         return (self._tag + tag.translate(_ESCAPES)).encode()
+
+    def held(self, name: Name) -> bytes:
+        """Return the key that tells until when the source may lag behind an ending of an entry."""
+        return b"{%b}:h" % self.entry(name)
+
+    def held_tag(self, tag: str) -> bytes:
+        """Return the key that tells the same of a tag."""
+        return (self._held + tag.translate(_ESCAPES)).encode()
 
     @property
     def entries(self) -> bytes:

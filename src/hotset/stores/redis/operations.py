@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import os
 import struct
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from hotset.entry.wire import GENERATION_SIZE, MARK, MARK_END, MARK_SIZE, mark_of, new_mark, pack, placeholder, unpack
-from hotset.errors import StoreRefused, StoreUnavailable
-from hotset.stores.base import Command, Refused
-from hotset.stores.protocol import Busy, Changed, Epochs, Lease, Operation, Seen, Won
+from hotset.stores.base import Command
+from hotset.stores.protocol import Busy, Changed, Epochs, Kept, Lease, Operation, Seen, Won
 from hotset.stores.redis import scripts
+from hotset.stores.redis.answers import array, done, raw, some, text, whole
 from hotset.stores.redis.names import Names
 from hotset.stores.redis.pubsub import spoken
 
@@ -28,8 +28,7 @@ T = TypeVar("T")
 _PAGE: Final = 1_000
 _DIGITS: Final = 16
 """Of a count, which stays below 2**53."""
-_AWAY: Final = frozenset({"LOADING", "BUSY", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN", "NOAUTH", "WRONGPASS"})
-"""Refusals that say nothing of one command but of the server: it is as good as away."""
+_SWAPPED: Final = {1: "stored", 0: "changed", -1: "older"}
 
 
 class RedisOperations:
@@ -40,10 +39,12 @@ class RedisOperations:
     before anything is read from it (PROTOCOL 6, row W16). A server that is promoted again is another one each time.
     """
 
-    __slots__ = ("_met", "names")
+    __slots__ = ("_held", "_met", "names")
 
-    def __init__(self, namespace: str) -> None:
+    def __init__(self, namespace: str, hold_off: float = 0.0) -> None:
         self.names = Names(namespace)
+        self._held = _ms(hold_off) if hold_off else 0
+        """Milliseconds for which the source may lag behind an ending; 0: it does not, and nothing is kept of it."""
         self._met: set[str] = set()
 
     def look(self, names: Sequence[Name], tags: Iterable[str]) -> Operation[tuple[list[Seen], Epochs]]:
@@ -52,7 +53,7 @@ class RedisOperations:
         keys = [*map(self.names.entry, names), *self._epochs(asked)]
 
         def parse(_: Identity, replies: list[Reply]) -> tuple[list[Seen], Epochs]:
-            found = _list(replies[-1])
+            found = array(replies[-1])
             return [_seen(each) for each in found[: len(names)]], _epochs(found[len(names) :], asked)
 
         return self._introduced([Command(("MGET", *keys))], parse)
@@ -67,8 +68,8 @@ class RedisOperations:
 
         def parse(_: Identity, replies: list[Reply]) -> tuple[bytes, Epochs]:
             mark, epochs = replies
-            generation, *records = _list(epochs)
-            return _some(mark), _epochs([generation, None, *records], asked)
+            generation, *records = array(epochs)
+            return some(mark), _epochs([generation, None, *records], asked)
 
         return self._introduced(commands, parse)
 
@@ -79,14 +80,14 @@ class RedisOperations:
         if refresh:
             commands.append(Command(("GETRANGE", side, 0, MARK_SIZE - 1)))
         return Operation(
-            lambda _: commands, lambda _, replies: (_some(replies[0]), _some(replies[1]) if refresh else None)
+            lambda _: commands, lambda _, replies: (some(replies[0]), some(replies[1]) if refresh else None)
         )
 
     def epochs(self, tags: Iterable[str]) -> Operation[Epochs]:
         """Read epochs alone."""
         asked = tuple(tags)
         return self._introduced(
-            [Command(("MGET", *self._epochs(asked)))], lambda _, replies: _epochs(_list(replies[-1]), asked)
+            [Command(("MGET", *self._epochs(asked)))], lambda _, replies: _epochs(array(replies[-1]), asked)
         )
 
     def begin(self, tags: Iterable[str]) -> Operation[Epochs]:
@@ -105,39 +106,54 @@ class RedisOperations:
         bytes_ = placeholder(lease, generation)
         commands = [
             scripts.LEASE.call(
-                self._both(name),
+                (*self._both(name), *((self.names.held(name),) if self._held else ())),
                 (mark, "refresh" if name in refresh else "miss", lease, generation, bytes_, _ms(seconds)),
             )
             for name, mark in zip(names, seen, strict=True)
         ]
         return Operation(lambda _: commands, lambda _, replies: [_lease(each) for each in replies])
 
+    def holds(self, tags: Iterable[str]) -> Operation[dict[str, int]]:
+        """Read until when the source may lag behind the last endings of tags, and, under "", of all."""
+        asked = ("", *tags) if self._held else ()
+        keys = [self.names.held_tag(tag) if tag else self.names.hold for tag in asked]
+        commands = [Command(("MGET", *keys))] if keys else []
+        return Operation(
+            lambda _: commands,
+            lambda _, replies: {
+                tag: _moment(each) for tag, each in zip(asked, array(replies[0]) if replies else (), strict=True)
+            },
+        )
+
+    def hold_all(self) -> Operation[None]:
+        """Note that the source may lag behind an ending of whatever is under any name."""
+        commands = self._hold([self.names.hold])
+        return Operation(lambda _: commands, lambda _, replies: done(replies))
+
     def swap(
-        self, fills: Sequence[tuple[Name, bytes, Record, float]], tags: Iterable[str], *, begin: bool
-    ) -> Operation[tuple[list[bool], Epochs]]:
+        self, fills: Sequence[tuple[Name, bytes, Record | Kept, float]], tags: Iterable[str], *, begin: bool
+    ) -> Operation[tuple[list[str], Epochs]]:
         """Fill each name whose mark is still the base, then read the epochs, or begin them."""
         asked = tuple(tags)
-        commands = [
-            scripts.SWAP.call(self._both(name), (base, pack(record), _ms(life), _version(record)))
-            for name, base, record, life in fills
-        ]
+        commands = [self._fill(*fill) for fill in fills]
 
         def build(identity: Identity) -> list[Command]:
             strange = _who(identity) not in self._met
             proof = self._begin(identity, asked) if begin or strange else Command(("MGET", *self._epochs(asked)))
             return [*commands, proof]
 
-        def parse(identity: Identity, replies: list[Reply]) -> tuple[list[bool], Epochs]:
+        def parse(identity: Identity, replies: list[Reply]) -> tuple[list[str], Epochs]:
             *swapped, proof = replies
-            begun = len(_list(proof)) > len(self._epochs(asked))  # with the time
-            epochs = self._begun(identity, proof, asked) if begun else _epochs(_list(proof), asked)
-            return [_whole(each) == 1 for each in swapped], epochs
+            begun = len(array(proof)) > len(self._epochs(asked))  # with the time
+            epochs = self._begun(identity, proof, asked) if begun else _epochs(array(proof), asked)
+            return [_SWAPPED[whole(each)] for each in swapped], epochs
 
         return Operation(build, parse)
 
     def put(self, name: Name, record: Record, life: float, deadline: int, absent: bytes | None) -> Operation[str]:
         """Write: "stored", "late" (the deadline is past), "older" (a newer version stands there) or "there".
 
+        `absent` was judged dead, so its version is not compared.
         "hidden": stored, though under a generation that is not the present one: another has cleared, or the server is
         new and has begun another.
         """
@@ -147,80 +163,94 @@ class RedisOperations:
         )
 
         def parse(_: Identity, replies: list[Reply]) -> str:
-            outcome = _text(replies[0])
+            outcome = text(replies[0])
             return "hidden" if outcome == "stored" and replies[1] != record.generation else outcome
 
         return self._introduced([command, Command(("GET", self.names.gen))], parse, [self.names.entry(name)])
 
     def alter(self, name: Name, base: bytes, record: Record, life: float) -> Operation[bool]:
         """Write over the state whose mark is `base`, a change that others are told of; False: another stands there."""
-        command = scripts.SWAP.call(self._both(name), (base, pack(record), _ms(life), _version(record)))
-        return self._ending([command], [self.names.entry(name)], lambda replies: _whole(replies[0]) == 1)
+        return self._ending(
+            [self._fill(name, base, record, life)], [self.names.entry(name)], lambda replies: whole(replies[0]) == 1
+        )
 
-    def unlink(self, names: Sequence[Name]) -> Operation[int]:
+    def unlink(self, names: Sequence[Name], *, hold: bool = True) -> Operation[int]:
         """Remove; return how many were there."""
         keys = [*map(self.names.entry, names)]
-        return self._ending(
-            [Command(("UNLINK", *keys))] if keys else [], keys, lambda replies: sum(map(_whole, replies))
-        )
+        before = self._hold(map(self.names.held, names)) if hold else []
+        commands = [*before, Command(("UNLINK", *keys))] if keys else []
+        return self._ending(commands, keys, lambda replies: _sum(replies, len(before)))
 
     def expire(self, names: Sequence[Name]) -> Operation[int]:
         """Make stale what has a stale window, remove what has none; return how many were there."""
         keys = [*map(self.names.entry, names)]
-        commands = [scripts.EXPIRE.call((key,), (new_mark(),)) for key in keys]
-        return self._ending(commands, keys, lambda replies: sum(map(_whole, replies)))
+        before = self._hold(map(self.names.held, names))
+        commands = [*before, *(scripts.EXPIRE.call((key,), (new_mark(),)) for key in keys)]
+        return self._ending(commands, keys, lambda replies: _sum(replies, len(before)))
 
     def end_tags(self, tags: Sequence[str], *, gone: bool) -> Operation[None]:
         """End all that carries one of the tags."""
         verb = "delete" if gone else "expire"
-
         keys = [*map(self.names.tag, tags)]
+        before = self._hold(map(self.names.held_tag, tags), ends=False)
 
         def build(identity: Identity) -> list[Command]:
             command = scripts.TAGS.call(self._epochs(tags, runs=True), (_who(identity), _generation(), verb))
-            return [command] if identity.tracks else spoken([command], self.names.bus, keys)
+            commands = [*before, command]
+            return commands if identity.tracks else spoken(commands, self.names.bus, keys)
 
         def parse(identity: Identity, replies: list[Reply]) -> None:
-            _list(replies[0])
+            done(replies[: len(before) + 1])
             self._met.add(_who(identity))
 
         return Operation(build, parse)
 
     def clear(self) -> Operation[None]:
         """End all of the namespace."""
-        command = scripts.CLEAR.call((self.names.gen,), (_generation(),))
-        return self._ending([command], [self.names.gen], _done)
+        commands = [*self._hold([self.names.hold]), scripts.CLEAR.call((self.names.gen,), (_generation(),))]
+        return self._ending(commands, [self.names.gen], done)
 
     def scan(self, cursor: int) -> Operation[tuple[int, list[Name]]]:
         """Return the next cursor, 0 at the end, and a page of the names that stand there."""
         command = Command(("SCAN", cursor, "MATCH", self.names.entries, "COUNT", _PAGE))
 
         def parse(_: Identity, replies: list[Reply]) -> tuple[int, list[Name]]:
-            following, keys = _list(replies[0])
-            found = (self.names.name(key) for key in _list(keys) if isinstance(key, bytes))
-            return int(_bytes(following)), [name for name in found if name is not None]
+            following, keys = array(replies[0])
+            found = (self.names.name(key) for key in array(keys) if isinstance(key, bytes))
+            return int(raw(following)), [name for name in found if name is not None]
 
         return Operation(lambda _: [command], parse)
 
     def touch(self, name: Name, mark: bytes, life: float, soft: int) -> Operation[bool]:
         """Give what has this mark a new life and soft expiry."""
         command = scripts.TOUCH.call((self.names.entry(name),), (mark, _ms(life), struct.pack("<q", soft)))
-        return self._ending([command], [self.names.entry(name)], lambda replies: _whole(replies[0]) == 1)
+        return self._ending([command], [self.names.entry(name)], lambda replies: whole(replies[0]) == 1)
 
     def renew(self, names: Sequence[Name], lease: bytes, seconds: float) -> Operation[None]:
         """Hold a lease longer."""
         commands = [scripts.RENEW.call(self._both(name), (lease, _ms(seconds))) for name in names]
-        return Operation(lambda _: commands, lambda _, replies: _done(replies))
+        return Operation(lambda _: commands, lambda _, replies: done(replies))
 
     def release(self, names: Sequence[Name], lease: bytes) -> Operation[None]:
         """Give a lease back."""
         commands = [scripts.RELEASE.call(self._both(name), (lease,)) for name in names]
-        return Operation(lambda _: commands, lambda _, replies: _done(replies))
+        return Operation(lambda _: commands, lambda _, replies: done(replies))
 
     # -- the parts
 
     def _both(self, name: Name) -> tuple[bytes, bytes]:
         return self.names.entry(name), self.names.side(name)
+
+    def _hold(self, keys: Iterable[bytes], *, ends: bool = True) -> list[Command]:
+        """Return what is sent before an ending. Of a tag it stays: a load may bring the tag when that is over."""
+        end = "ends" if ends else "stays"
+        return [scripts.HOLD.call((key,), (self._held, end)) for key in keys] if self._held else []
+
+    def _fill(self, name: Name, base: bytes, record: Record | Kept, life: float) -> Command:
+        if isinstance(record, Kept):
+            times = struct.pack("<qq", record.began_at, record.soft)
+            return scripts.EXTEND.call(self._both(name), (base, record.mark, _ms(life), times))
+        return scripts.SWAP.call(self._both(name), (base, pack(record), _ms(life), _version(record)))
 
     def _epochs(self, tags: Iterable[str], *, runs: bool = False) -> list[bytes]:
         names = self.names
@@ -230,10 +260,10 @@ class RedisOperations:
         return scripts.BEGIN.call(self._epochs(tags, runs=True), (_who(identity), _generation()))
 
     def _begun(self, identity: Identity, reply: Reply, tags: Sequence[str]) -> Epochs:
-        generation, count, time, *records = _list(reply)
+        generation, count, time, *records = array(reply)
         self._met.add(_who(identity))
         made = _epochs([generation, count, *records], tags)
-        return Epochs(made.generation, made.count, made.records, int(_bytes(time)))
+        return Epochs(made.generation, made.count, made.records, int(raw(time)))
 
     def _ending(
         self, commands: list[Command], keys: Sequence[bytes], parse: Callable[[list[Reply]], T]
@@ -319,45 +349,21 @@ def _counts(reply: Reply, reached: int | None) -> Counts | None:
     return gone, stale
 
 
+def _moment(reply: Reply) -> int:
+    """Return microseconds of the server's clock; 0 for what is none."""
+    return (_count(reply) if isinstance(reply, bytes) else None) or 0
+
+
+def _sum(replies: Sequence[Reply], after: int) -> int:
+    """Return the sum of whole numbers behind replies that must be none of a refusal."""
+    done(replies[:after])
+    return sum(map(whole, replies[after:]))
+
+
 def _lease(reply: Reply) -> Lease:
-    kind, *rest = _list(reply)
+    kind, *rest = array(reply)
     if kind == b"won":
-        return Won(_bytes(rest[0]), garbled=len(rest) > 1 and rest[1] not in {b"none", b"string"})
+        return Won(raw(rest[0]), garbled=rest[1] not in {b"none", b"string"}, until=_moment(rest[2]))
     if kind == b"busy":
-        return Busy(_bytes(rest[0]), max(0, _whole(rest[1])) / 1_000)
+        return Busy(raw(rest[0]), max(0, whole(rest[1])) / 1_000)
     return Changed()
-
-
-def _sound(reply: Reply) -> Reply:
-    """Return a reply that is no refusal; else raise what the refusal means."""
-    if isinstance(reply, Refused):
-        if reply.code in _AWAY:
-            raise StoreUnavailable(f"the server answered {reply.code}: {reply.message}")
-        raise StoreRefused(f"the server refused: {reply.code} {reply.message}")
-    return reply
-
-
-def _done(replies: Sequence[Reply]) -> None:
-    for each in replies:
-        _sound(each)
-
-
-def _some(reply: Reply) -> bytes:
-    """Return bytes, none for what is of another type."""
-    return reply if isinstance(reply, bytes) else b""
-
-
-def _list(reply: Reply) -> list[Reply]:
-    return cast("list[Reply]", _sound(reply))
-
-
-def _bytes(reply: Reply) -> bytes:
-    return cast("bytes", _sound(reply))
-
-
-def _whole(reply: Reply) -> int:
-    return cast("int", _sound(reply))
-
-
-def _text(reply: Reply) -> str:
-    return _bytes(reply).decode()

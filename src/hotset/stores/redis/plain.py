@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hotset.stores.base import Command, Refused
 from hotset.stores.protocol import Operation
-from hotset.stores.redis.operations import _sound as sound  # what a refusal means is judged in one place
+from hotset.stores.redis.answers import sound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,8 +16,8 @@ from hotset.stores.base import Script
 # readers cannot read is named by what stands in the place of its mark, here as in `operations`.
 _HEADER: Final = """
 local function header(k)
-  local h = redis.pcall('GETRANGE', k, 0, 83)
-  if type(h) ~= 'string' or #h < 84 or string.sub(h, 1, 2) ~= 'hs' then return '' end
+  local h = redis.pcall('GETRANGE', k, 0, 101)
+  if type(h) ~= 'string' or #h < 102 or string.sub(h, 1, 2) ~= 'hs' then return '' end
   return h
 end
 local function mark(h) return string.sub(h, 5, 12) end
@@ -109,6 +109,8 @@ LEASE: Final = Script(
     + """
 local seen, mode, id, gen, bytes, px = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local h = header(KEYS[1])
+local hold = KEYS[3] and redis.pcall('GET', KEYS[3])
+if type(hold) ~= 'string' then hold = '0' end
 if mode == 'refresh' then
   if h == '' or mark(h) ~= seen then return {'changed'} end
   local side = redis.pcall('GET', KEYS[2])
@@ -117,7 +119,7 @@ if mode == 'refresh' then
     if left >= 0 then return {'busy', string.sub(side, 1, 8), left} end
   end
   redis.call('SET', KEYS[2], id .. seen, 'PX', px)
-  return {'won', seen}
+  return {'won', seen, 'string', hold}
 end
 local kind = h == '' and redis.call('TYPE', KEYS[1]).ok or 'string'
 if h ~= '' and mark(h) ~= seen then
@@ -126,26 +128,28 @@ if h ~= '' and mark(h) ~= seen then
   if string.sub(h, 13, 20) == gen and left >= 0 then return {'busy', mark(h), left} end
 end
 redis.call('SET', KEYS[1], bytes, 'PX', px)
-return {'won', id, kind}
+return {'won', id, kind, hold}
 """
 )
-"""KEYS k side, ARGV seen mark, "miss" or "refresh", my id, generation, placeholder, lease in ms.
+"""KEYS k side, and the hold-off of k where any are kept; ARGV seen mark, "miss" or "refresh", my id, generation,
+placeholder, lease in ms.
 
-Returns {"won", base, the type that stood there}, {"busy", mark, ms left} or {"changed"}. A lease without an end, which
-only somebody else can have made of one, is none."""
+Returns {"won", base, the type that stood there, until when its source may lag}, {"busy", mark, ms left} or {"changed"}.
+A lease without an end, which only somebody else can have made of one, is none."""
 
 SWAP: Final = Script(
     "#!lua\n"
     + _HEADER
     + """
 local h = header(KEYS[1])
-if h == '' or mark(h) ~= ARGV[1] or older(h, ARGV[4]) then return 0 end
+if h == '' or mark(h) ~= ARGV[1] then return 0 end
+if older(h, ARGV[4]) then redis.call('UNLINK', KEYS[2]); return -1 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 redis.call('UNLINK', KEYS[2])
 return 1
 """
 )
-"""KEYS k side, ARGV base mark, bytes, ms, version. Returns 1, or 0 when another mark stands there."""
+"""KEYS k side, ARGV base mark, bytes, ms, version. Returns 1, 0 for another mark, -1 for a newer version."""
 
 PUT: Final = Script(
     "#!lua\n"
@@ -154,22 +158,26 @@ PUT: Final = Script(
 local now = redis.call('TIME')
 if now[1] * 1000000 + now[2] > tonumber(ARGV[3]) then return 'late' end
 local h = header(KEYS[1])
-if ARGV[5] == 'absent' and h ~= '' and mark(h) ~= ARGV[6] then return 'there' end
-if older(h, ARGV[4]) then return 'older' end
+if ARGV[5] == 'absent' then
+  if h ~= '' and mark(h) ~= ARGV[6] then return 'there' end
+elseif older(h, ARGV[4]) then
+  return 'older'
+end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 'stored'
 """
 )
 """KEYS k, ARGV bytes, ms, deadline in µs of the server, version, "any" or "absent", the mark judged dead.
 
-Returns "stored", "late", "older" or "there". The deadline keeps a write whose caller gave up from rising again."""
+Returns "stored", "late", "older" or "there". The deadline keeps a write whose caller gave up from rising again. What
+was judged dead is older than everything."""
 
 EXPIRE: Final = Script(
     "#!lua flags=allow-oom\n"
     + _HEADER
     + """
 local h = header(KEYS[1])
-if h == '' or is(h, 1) or string.byte(h, 69) % 2 == 1 or string.sub(h, 53, 60) == string.rep('\\0', 8) then
+if h == '' or is(h, 1) or string.byte(h, 85) % 2 == 1 or string.sub(h, 53, 60) == string.rep('\\0', 8) then
   return redis.call('UNLINK', KEYS[1])
 end
 local set = redis.pcall('SETRANGE', KEYS[1], 3, string.char(bit.bor(string.byte(h, 4), 2)) .. ARGV[1])
@@ -192,6 +200,34 @@ return 1
 """
 )
 """KEYS k, ARGV mark, ms, soft expiry (8 bytes). Returns 1, or 0 when another mark stands there."""
+
+EXTEND: Final = Script(
+    "#!lua flags=allow-oom\n"
+    + _HEADER
+    + """
+local h = header(KEYS[1])
+if h == '' or mark(h) ~= ARGV[1] or is(h, 1) then return 0 end
+redis.call('SETRANGE', KEYS[1], 3, '\\0' .. ARGV[2])
+redis.call('SETRANGE', KEYS[1], 36, ARGV[4])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+redis.call('UNLINK', KEYS[2])
+return 1
+"""
+)
+"""KEYS k side, ARGV base mark, new mark, ms, beginning and soft expiry (16 bytes). Returns 1, or 0 for another mark.
+
+A fill with the value that stands there already, which takes no memory: it is done where none is left."""
+
+HOLD: Final = Script(
+    "#!lua flags=allow-oom\n"
+    """
+local now = redis.call('TIME')
+local over = string.format('%.0f', now[1] * 1000000 + now[2] + ARGV[1] * 1000)
+if ARGV[2] == 'ends' then return redis.call('SET', KEYS[1], over, 'PX', ARGV[1]) end
+return redis.call('SET', KEYS[1], over)
+"""
+)
+"""KEYS hold, ARGV ms, "ends" or "stays". Notes until when a source may lag behind the ending that is to follow."""
 
 RENEW: Final = Script(
     "#!lua flags=allow-oom\n"
