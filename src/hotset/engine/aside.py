@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from hotset.engine.departed import Departed
 from hotset.engine.flight import Flight
+from hotset.engine.holds import Holds
 from hotset.engine.lru import Lru
 from hotset.entry.entry import Entry
 from hotset.entry.epochs import Epochs
@@ -35,6 +36,7 @@ class Held:
     hits: int = 0
     misses: int = 0
     left: Departed = field(default_factory=Departed)
+    holds: Holds = field(default_factory=Holds)
 
 
 @dataclass(slots=True)

@@ -7,14 +7,22 @@ Whoever settles a flight calls what its waiters left there, so threads and tasks
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from hotset.errors import NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hotset.engine.protocol import Slots
     from hotset.entry.entry import Entry
+    from hotset.entry.epochs import Verdict
     from hotset.entry.names import Name
+
+
+REFUSED: Final = frozenset({"refused", "hidden", "older", "held"})
+"""The outcomes of a fill that something forbade: an ending or a write of its key, an ending of its tag, a newer
+version, a source that may have lagged until just now."""
 
 
 class Work:
@@ -96,8 +104,11 @@ class Flight:
         return f"<Flight of {self.name!r}, {'settled' if self.settled else f'{self.work.wanted} waiting'}>"
 
     def serves(self, since: float) -> bool:
-        """Tell whether a read that began at `since` may take the result: it is proven, or its load began later."""
-        return self.shareable or (self.error is None and self.work.began > since)
+        """Tell whether a read that began at `since` may take the result: it is proven, or its load began later.
+
+        That there is no such thing is a result too.
+        """
+        return self.shareable or ((self.error is None or isinstance(self.error, NotFound)) and self.work.began > since)
 
     def on_settled(self, wake: Callable[[], object]) -> None:
         """Have `wake` called once it is settled: at once if it is already."""
@@ -142,13 +153,14 @@ class StartOver(BaseException):
 
 
 class Found:
-    """`claim`: a fresh entry stands there."""
+    """`claim`: an entry stands there that the caller takes."""
 
-    __slots__ = ("entry", "value")
+    __slots__ = ("entry", "value", "verdict")
 
-    def __init__(self, entry: Entry, value: Any) -> None:
+    def __init__(self, entry: Entry, value: Any, verdict: Verdict) -> None:
         self.entry = entry
         self.value = value
+        self.verdict = verdict
 
 
 class Lead:

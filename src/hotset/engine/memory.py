@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Final
 from hotset.clock import monotonic
 from hotset.engine import flight
 from hotset.engine.aside import Contents, entry_of
+from hotset.engine.backoff import Backoff
 from hotset.engine.check import check_engine
+from hotset.engine.fence import FencedTable
 from hotset.engine.lru import Lru
-from hotset.engine.table import Table
+from hotset.engine.request import Ending, forget
+from hotset.engine.saves import Saves
 from hotset.engine.watched import Watched
 
 if TYPE_CHECKING:
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from hotset.engine.aside import Slot
     from hotset.engine.departed import Departures
     from hotset.engine.protocol import Policy
+    from hotset.engine.table import Table
     from hotset.entry.names import Name
 
 _AT_ONCE: Final = 1_024
@@ -39,7 +43,7 @@ class MemoryEngine:
         self,
         capacity: int,
         clock: Clock = monotonic,
-        kind: Callable[[MemoryEngine, str], Table] = Table,
+        kind: Callable[[MemoryEngine, str], Table] = FencedTable,
         *,
         strict: bool = False,
     ) -> None:
@@ -53,8 +57,12 @@ class MemoryEngine:
         self.lock = threading.RLock()
         self.alone = False
         """Whether a test has isolated it: then its tables do without a store that they may stand over."""
+        self.backoff = Backoff()
         self.off_here = 0
-        """How many scopes are open in which some context reads past the cache, in all contexts together."""
+        """How many scopes are open, in all contexts together, in which some context reads past the cache, or is in a
+        request that remembers what it has read."""
+        self.saves = Saves(self.lock)
+        """What ended here, for the files that hold what it held."""
         self._cleared: list[dict[Name, Slot]] = []
         self._tables: weakref.WeakValueDictionary[str, Table] = weakref.WeakValueDictionary()
         _engines.add(self)
@@ -105,7 +113,7 @@ class MemoryEngine:
                 self._cleared.pop()
 
     def scope(self, step: int) -> None:
-        """Open (+1) or close (-1) a scope in which some context may be off: hits take the slow path and look."""
+        """Open (+1) or close (-1) a scope that may concern some context: hits take the slow path and look."""
         with self.lock:
             self.off_here += step
             for table in self._tables.values():
@@ -126,10 +134,13 @@ class MemoryEngine:
                 mine.tables[name] = table.exchange(held, other.policy, other.clock)
             self.clock, self.policy, self._cleared = other.clock, other.policy, other.cleared
             self.alone, self.capacity, self.strict = other.alone, other.capacity, other.strict
+            self.backoff.clear()
+            forget(self, Ending(everything=True))
             return mine
 
     def forget_flights(self) -> None:
         """Empty the slots of all flights, in a forked child: who flew them is not here."""
+        self.backoff.clear()
         for table in self.tables():
             table.forget_flights()
 

@@ -52,13 +52,14 @@ class NearTable(Table):
             self.epochs = self.vouched
         self.permit = self.epochs.permit
         self._tickets: dict[Name, Ticket] = {}
-        self.beyond: Callable[[Any, Any, Any], Any] | None = None
+        self.beyond: Callable[[Any, Any, Any, Any], Any] | None = None
         """Reads a key that has no hit here from the store; set by the sync face, whose `get` is this table's own."""
 
-    def _prove(self, name: Name, default: Any, kind: Any) -> Any:
+    def prove(self, name: Name, default: Any, kind: Any, max_age: Any) -> Any:
+        """The slow path of `get`: it goes on to the store."""
         if self.beyond is None or self.epochs is not self.vouched:
-            return super()._prove(name, default, kind)
-        return self.beyond(name, default, kind)
+            return super().prove(name, default, kind, max_age)
+        return self.beyond(name, default, kind, max_age)
 
     # -- copies
 
@@ -87,7 +88,23 @@ class NearTable(Table):
                 self._used(copy)
                 return True
             self._empty(ticket.name, "replaced", left)
-            kept = self._insert(ticket.name, copy, left)
+            kept = self._insert(ticket.name, copy, left) == "stored"
+        tell(left)
+        return kept
+
+    def readmit(self, name: Name, copy: Copy) -> bool:
+        """Take in a copy of an earlier process where nothing stands, and there is room: it has to prove itself."""
+        left: Departures = []
+        with self._lock:
+            if name in self._slots or len(self._engine) >= self._engine.capacity:
+                return False
+            deadline, copy.deadline = (
+                copy.deadline,
+                0.0,
+            )  # a hit takes no lock: it must not meet the stamp of a proven one
+            kept = self._insert(name, copy, left) == "stored"
+            copy.stamp = 0
+            copy.deadline = deadline
         tell(left)
         return kept
 
@@ -191,8 +208,8 @@ class NearTable(Table):
 
     # -- endings tear tickets
 
-    def put(self, name: Name, entry: Any, *, only_absent: bool = False) -> bool | None:
-        """Write: the entry replaces what stood there, a flight is taken out. None: something fresh forbade it."""
+    def put(self, name: Name, entry: Any, *, only_absent: bool = False) -> str:
+        """Write: the entry replaces what stood there, a flight is taken out. Returns "stored", or why it was not."""
         with self._lock:
             self._tear(name)
             return super().put(name, entry, only_absent=only_absent)

@@ -9,14 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from hotset.engine.flight import Found, Join, Lead
+from hotset.entry.epochs import fresh
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hotset.clock import Clock
     from hotset.engine.flight import Flight, Work
+    from hotset.engine.holds import Holds
     from hotset.entry.entry import Entry
-    from hotset.entry.epochs import Epochs, Verdict
+    from hotset.entry.epochs import Epochs, Takes, Verdict
     from hotset.entry.names import Name
     from hotset.events import Events
     from hotset.stats import Counters
@@ -33,6 +35,7 @@ class Slots(Protocol):
     hits: int
     misses: int
     stamp: int
+    holds: Holds
 
     def get(self, key: Any, default: Any = None, *, max_age: Any = None, type: Any = None) -> Any:
         """Return the fresh value of `key`, else `default`: the hit path, which is a face's `get` itself.
@@ -41,16 +44,16 @@ class Slots(Protocol):
         """
         ...
 
-    def found(self, name: Name) -> Found | None:
-        """Return the fresh entry of `name`, a remembered NotFound too, and count it as a hit."""
+    def found(self, name: Name, takes: Takes = fresh) -> Found | None:
+        """Return the entry of `name` if it is taken, a remembered NotFound too, and count it as a hit."""
         ...
 
     def flying(self, name: Name) -> bool:
         """Tell whether a load of `name` is under way here."""
         ...
 
-    def claim(self, name: Name, work: Work) -> Claim:
-        """Return the fresh entry, or a flight: the caller's own, or the one already under way."""
+    def claim(self, name: Name, work: Work, takes: Takes = fresh) -> Claim:
+        """Return the entry if it is taken, or a flight: the caller's own, or the one already under way."""
         ...
 
     def renew(self, name: Name, work: Work) -> Lead | Join:
@@ -68,9 +71,9 @@ class Slots(Protocol):
     ) -> str:
         """Settle a flight with what its loader returned, and keep `entry` if the slot still holds the flight.
 
-        Returns "stored", "skipped" (no entry was given, or there is no room), "refused" (ended or written meanwhile)
-        or "hidden" (one of `tags` ended meanwhile: those who joined start over).
-        Without an entry what stood there is removed.
+        Returns "stored", "skipped" (no entry was given, or there is no room), "refused" (ended or written meanwhile),
+        "hidden" (one of `tags` ended meanwhile) or "older" (what it was to replace has a newer version, and stays);
+        after the last two those who joined start over. Without an entry what stood there is removed.
         """
         ...
 
@@ -90,8 +93,12 @@ class Slots(Protocol):
         """Return the value of a stale entry that still stands in its slot, else `MISSING`."""
         ...
 
-    def put(self, name: Name, entry: Entry, *, only_absent: bool = False) -> bool | None:
-        """Write: the entry replaces what stood there, a flight is taken out. None: something fresh forbade it."""
+    def put(self, name: Name, entry: Entry, *, only_absent: bool = False) -> str:
+        """Write: the entry replaces what stood there, a flight is taken out.
+
+        Returns "stored", "there" (something fresh forbade it), "older" (what stands there has a newer version; it and
+        a flight stay) or "skipped" (there is no room).
+        """
         ...
 
     def delete(self, name: Name, cause: str) -> bool:
@@ -178,4 +185,6 @@ class Policy(Protocol):
 
     def __len__(self) -> int: ...
 
-    def __iter__(self) -> Iterator[tuple[Entry, tuple[Any, Name]]]: ...
+    def __iter__(self) -> Iterator[tuple[Entry, tuple[Any, Name]]]:
+        """Go through all entries, with table and name, as they are now; the one that is to leave next comes first."""
+        ...

@@ -17,8 +17,9 @@ def why_off(engine: MemoryEngine) -> str:
     """Return why this context reads past the cache: "disabled", "transaction", or "" when it does not."""
     if not engine.off_here:
         return ""
-    if any(each is engine for each in _off.get()):
-        return "disabled"
+    for each in _off.get():
+        if each is engine:
+            return "disabled"
     return "transaction" if any(each.changed for each in within(engine)) else ""
 
 

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from hotset.engine.aside import Held, Slot, entry_of
 from hotset.engine.departed import Departures, tell
-from hotset.engine.flight import Flight, Found, Join, Lead
+from hotset.engine.flight import REFUSED, Flight, Found, Join, Lead
+from hotset.engine.request import is_plain, request_of
 from hotset.engine.scope import why_off
 from hotset.entry.entry import NEGATIVE, Entry, RichEntry
-from hotset.entry.epochs import USABLE, Verdict, answers
+from hotset.entry.epochs import USABLE, Verdict, answers, fresh, younger
 from hotset.entry.lookup import MISSING
 from hotset.entry.names import Name, name_of, rejected
 from hotset.events import Events
-from hotset.options import not_yet
+from hotset.options import bound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from hotset.engine.flight import Work
     from hotset.engine.memory import MemoryEngine
     from hotset.engine.protocol import Claim, Policy
+    from hotset.entry.epochs import Takes
 
 
 class Table:
@@ -35,7 +37,7 @@ class Table:
 
     __slots__ = (
         "__weakref__", "_engine", "_left", "_lock", "_now", "_policy", "_slots", "_touch",
-        "counts", "epochs", "events", "hits", "misses", "permit", "scopes", "stamp",
+        "counts", "epochs", "events", "hits", "holds", "misses", "permit", "scopes", "stamp",
     )  # fmt: skip
 
     def __init__(self, engine: MemoryEngine, namespace: str) -> None:
@@ -61,7 +63,7 @@ class Table:
             if (
                 slot.deadline > self._now() < self.permit
                 and slot.stamp == self.stamp
-                and not self.scopes
+                and (not self.scopes or is_plain(self._engine))
                 and max_age is None
             ):
                 try:  # noqa: SIM105  contextlib.suppress would cost as much as the rest of the hit
@@ -70,13 +72,14 @@ class Table:
                     pass
                 self.hits += 1
                 return value
-        if max_age is not None:
-            raise not_yet("max_age")
-        return MISSING if default is MISSING else self._prove(name_of(key), default, type)
+        if self.scopes and (request := request_of(self._engine)) is not None:
+            return request.get(self, name_of(key), slot, default, type, max_age)
+        return MISSING if default is MISSING else self.prove(name_of(key), default, type, max_age)
 
-    def _prove(self, name: Name, default: Any, kind: Any) -> Any:  # noqa: ARG002  a table over a store goes on to it
+    def prove(self, name: Name, default: Any, kind: Any, max_age: Any) -> Any:  # noqa: ARG002  one over a store asks it
         """The slow path of `get`: a name that is no plain text, an entry that must prove itself, or none."""
-        found = None if why_off(self._engine) else self.found(name)
+        takes = fresh if max_age is None else younger(bound(max_age, "max_age"))
+        found = None if why_off(self._engine) else self.found(name, takes)
         if found is None:
             self.misses += 1
             return default
@@ -84,12 +87,12 @@ class Table:
 
     # -- loads
 
-    def found(self, name: Name) -> Found | None:
-        """Return the fresh entry of `name`, a remembered NotFound too, and count it as a hit."""
+    def found(self, name: Name, takes: Takes = fresh) -> Found | None:
+        """Return the entry of `name` if it is taken, a remembered NotFound too, and count it as a hit."""
         left: Departures = []
         with self._lock:
             _, entry, verdict = self._standing(name, left)
-            found = self._hit(entry) if entry is not None and verdict is Verdict.FRESH else None
+            found = self._hit(entry, verdict) if entry and takes(entry, verdict, self._now()) else None
         tell(left)
         return found
 
@@ -97,13 +100,13 @@ class Table:
         """Tell whether a load of `name` is under way here."""
         return isinstance(self._slots.get(name), Flight)
 
-    def claim(self, name: Name, work: Work) -> Claim:
-        """Return the fresh entry, or a flight: the caller's own, or the one already under way."""
+    def claim(self, name: Name, work: Work, takes: Takes = fresh) -> Claim:
+        """Return the entry if it is taken, or a flight: the caller's own, or the one already under way."""
         left: Departures = []
         with self._lock:
             slot, entry, verdict = self._standing(name, left)
-            if entry is not None and verdict is Verdict.FRESH:
-                claim: Claim = self._hit(entry)
+            if entry is not None and takes(entry, verdict, self._now()):
+                claim: Claim = self._hit(entry, verdict)
             else:
                 self.misses += 1
                 claim = self._board(name, work, slot, entry)
@@ -120,26 +123,23 @@ class Table:
         return claim
 
     def fill(
-        self,
-        flight: Flight,
-        entry: Entry | None,
-        *,
-        tags: tuple[str, ...],
-        result: Any,
+        self, flight: Flight, entry: Entry | None, *, tags: tuple[str, ...], result: Any,
         error: BaseException | None = None,
-    ) -> str:
+    ) -> str:  # fmt: skip
         """Settle a flight with what its loader returned, and keep `entry` if the slot still holds the flight."""
         left: Departures = []
         with self._lock:
             mine = self._slots.get(flight.name) is flight
             hidden = self.epochs.hidden(tags, flight.instant) is not Verdict.FRESH
             outcome = "refused" if not mine else "hidden" if hidden else "skipped"
-            if mine:
+            if outcome == "skipped" and entry is not None:
+                outcome = self._insert(flight.name, entry, left)
+            elif mine:
                 self._empty(flight.name, "replaced", left)
-                if entry is not None and not hidden and self._insert(flight.name, entry, left):
-                    outcome = "stored"
-            self.counts.refused_fills += outcome in {"refused", "hidden"}
-        flight.settle(result, error, shareable=not hidden)
+            if outcome == "older":
+                self._withdraw(flight)
+            self.counts.refused_fills += outcome in REFUSED
+        flight.settle(result, error, shareable=not hidden and outcome != "older")
         tell(left)
         return outcome
 
@@ -174,18 +174,15 @@ class Table:
 
     # -- writes and endings
 
-    def put(self, name: Name, entry: Entry, *, only_absent: bool = False) -> bool | None:
-        """Write: the entry replaces what stood there, a flight is taken out. None: something fresh forbade it."""
+    def put(self, name: Name, entry: Entry, *, only_absent: bool = False) -> str:
+        """Write: the entry replaces what stood there, a flight is taken out. Returns "stored", or why it was not."""
         left: Departures = []
         with self._lock:
             _, entry_there, verdict = self._standing(name, left)
-            if only_absent and answers(entry_there, verdict):
-                stored = None
-            else:
-                self._empty(name, "replaced", left)
-                stored = self._insert(name, entry, left)
+            there = only_absent and answers(entry_there, verdict)
+            outcome = "there" if there else self._insert(name, entry, left)
         tell(left)
-        return stored
+        return outcome
 
     def delete(self, name: Name, cause: str) -> bool:
         """Delete: the slot is emptied, entry or flight alike. Tells whether anything was there."""
@@ -198,7 +195,7 @@ class Table:
         left: Departures = []
         with self._lock:
             entry = entry_of(self._slots.get(name))
-            if not isinstance(entry, RichEntry) or entry.hard <= entry.soft or entry.flags & NEGATIVE:
+            if not isinstance(entry, RichEntry) or not entry.spans.fallback or entry.flags & NEGATIVE:
                 return self._empty(name, "ended", left)
             entry.end()
             self._slots[name] = entry
@@ -244,8 +241,7 @@ class Table:
         """Return what the slot holds, its value, and the verdict on it; nothing is used or removed."""
         with self._lock:
             slot = self._slots.get(name)
-            entry = entry_of(slot)
-            if entry is None:
+            if (entry := entry_of(slot)) is None:
                 return slot, MISSING, Verdict.DEAD
             return slot, entry.value, self.epochs.judge(entry, self._now())
 
@@ -291,12 +287,12 @@ class Table:
         self._empty(name, cause, left)
         return None, None, verdict
 
-    def _hit(self, entry: Entry) -> Found:
+    def _hit(self, entry: Entry, verdict: Verdict) -> Found:
         if entry.flags & NEGATIVE:
             self.counts.negative_hits += 1
         else:
             self.hits += 1
-        return Found(entry, self._used(entry))
+        return Found(entry, self._used(entry), verdict)
 
     def _reason(self, entry: Entry) -> str:
         if entry.flags & NEGATIVE and self.epochs.judge(entry, self._now()) is Verdict.FRESH:
@@ -320,22 +316,26 @@ class Table:
         work.flights.append(flight)
         return Lead(flight)
 
-    def _insert(self, name: Name, entry: Entry, left: Departures) -> bool:
+    def _insert(self, name: Name, entry: Entry, left: Departures) -> str:
+        """Replace what stands there, unless that is newer at its source."""
+        version = entry.facts.version
+        if version and (there := self._standing(name, left)[1]) is not None and there.facts.version > version:
+            return "older"
+        self._empty(name, "replaced", left)
         if self._engine.capacity == 0:
-            return False
+            return "skipped"
         entry.stamp = self.stamp
         self._slots[name] = entry
         self._left.back(name)
         self._policy.add(entry, self, name)
         self._engine.make_room(left)
-        return True
+        return "stored"
 
     def _empty(self, name: Name, cause: str, left: Departures) -> bool:
         slot = self._slots.pop(name, None)
         if slot is None:
             return False
-        entry = entry_of(slot)
-        if entry is not None:
+        if (entry := entry_of(slot)) is not None:
             self._part(name, entry, cause, left)
         elif cause != "replaced":
             self._left.note(name, cause)
@@ -373,7 +373,7 @@ class Table:
 
     def exchange(self, held: Held, policy: Policy, clock: Clock) -> Held:
         """Put all that is held aside, with the policy and the clock that go with it. Lock held."""
-        mine = Held(self._slots, self.epochs, self.counts, self.hits, self.misses, self._left)
+        mine = Held(self._slots, self.epochs, self.counts, self.hits, self.misses, self._left, self.holds)
         self._hold(held, policy, clock)
         self.stamp += 1  # stamps of entries that come back are older: they prove themselves once
         return mine
@@ -384,16 +384,15 @@ class Table:
 
     def _hold(self, held: Held, policy: Policy, clock: Clock) -> None:
         self._slots, self.epochs, self.counts, self._left = held.slots, held.epochs, held.counts, held.left
-        self.hits, self.misses = held.hits, held.misses
+        self.hits, self.misses, self.holds = held.hits, held.misses, held.holds
         self._policy, self._touch, self._now = policy, policy.touch, clock
         self.permit = self.epochs.permit
 
     def forget_flights(self) -> None:
         """Empty the slots of all flights: who flew them is not here."""
         with self._lock:
-            for slot in list(self._slots.values()):
-                if isinstance(slot, Flight):
-                    self._withdraw(slot)
+            for slot in [each for each in self._slots.values() if isinstance(each, Flight)]:
+                self._withdraw(slot)
 
     def standing(self) -> dict[Name, Slot]:
         """Return what stands in the slots at this moment."""

@@ -117,7 +117,10 @@ def within(engine: MemoryEngine) -> list[Within]:
         return []
     for source in _sources:
         source(engine)
-    found = map(Seat.within, _within.get() or ())
+    seats = _within.get()
+    if not seats:
+        return []
+    found = map(Seat.within, seats)
     return [each for each in found if each and each.live and engine in each.engines]
 
 
@@ -182,6 +185,8 @@ class Around:
 
         One of them has written since; or the loader used a session that was begun elsewhere, and was met in it.
         """
+        if not self._open and _within.get() is self._known and not self._known:
+            return False
         if any(each.changed for each in self._open):
             return True
         met = [each.within() for each in _within.get() or () if each not in self._known]
