@@ -6,31 +6,29 @@ import asyncio
 import threading
 from contextlib import suppress
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from hotset.engine.flight import Flight
 from hotset.ports.base import begin_wait, current, end_wait, inside
-from hotset.ports.sync import SyncPorts, run_sync
+from hotset.ports.pool import PATIENCE
+from hotset.ports.sync import SyncPorts, run_sync, running_loop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
     from concurrent.futures import Future
 
-    from hotset.engine.flight import Flight, Work
-    from hotset.ports.base import Function, Outcome, Ports
+    from hotset.engine.flight import Work
+    from hotset.ports.base import Function, Job, Outcome, Ports
     from hotset.ports.pool import Pool
     from hotset.stores.base import Build, Clients, Reply
-
-_PATIENCE: Final = 1.0
-"""Seconds that closing waits for what nobody else waits for."""
 
 
 class AioPorts:
     """Runs async loaders as tasks of the caller's loop and sync loaders in the pool; waits by awaiting."""
 
-    __slots__ = ("_pool", "_tasks")
+    __slots__ = ("_tasks",)
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()  # a loop keeps only weak references to its tasks
 
     async def call(self, work: Work, function: Function, arguments: tuple[Any, ...]) -> Outcome:
@@ -45,39 +43,63 @@ class AioPorts:
             current.reset(token)
             work.runs_here = None
 
-    async def lead(self, work: Work, job: Callable[[Ports], Coroutine[Any, Any, None]], *, asynchronous: bool) -> None:
+    async def lead(
+        self, work: Work, job: Job, pool: Pool, *, asynchronous: bool, patience: float | None = None
+    ) -> None:
         """Start the job as a task or in the pool, and wait for it like everybody else."""
-        mine, ended = inside(), None
+        mine, last = inside(), work.flights[-1]
         begin_wait(mine, work)
         try:
-            if asynchronous:
-                self._start_task(work, job(self))
-            else:
-                worker = WorkerPorts(asyncio.get_running_loop())
-                ended = self._pool.submit(copy_context().run, _run, job, worker)
+            started = self._start(work, job, pool, asynchronous=asynchronous)
         except BaseException:
             end_wait(mine, work)
             _ground(work)
             raise
-        try:
-            if ended is not None:  # and listeners have been told before their caller goes on
-                await _ended(ended)
-            for flight in work.flights:
-                await _settled(flight)
-            work.land()
+        try:  # a task has told its listeners when it has settled its flights; of a worker that is to be waited for
+            await _over(last if asynchronous else started, patience)
         except BaseException:
-            work.flights[0].table.leave(work)
+            last.table.leave(work)
             raise
         finally:
             end_wait(mine, work)
 
-    async def join(self, flight: Flight) -> None:
+    def behind(self, work: Work, job: Job, pool: Pool, *, asynchronous: bool) -> bool:
+        """Start the job as a task or in the pool, if there is room."""
+        if not pool.enter():
+            return False
+        try:
+            started = self._start(work, job, pool, asynchronous=asynchronous)
+        except BaseException:
+            pool.leave()
+            _ground(work)
+            raise
+        started.add_done_callback(lambda _: pool.leave())
+        return True
+
+    def _start(self, work: Work, job: Job, pool: Pool, *, asynchronous: bool) -> asyncio.Task[None] | Future[None]:
+        if not asynchronous:
+            worker = WorkerPorts(asyncio.get_running_loop())
+            return pool.submit(copy_context().run, _run, work, job, worker)
+        work.loop = loop = asyncio.get_running_loop()
+        task = loop.create_task(job(self))
+        work.cancel = _canceller(task, loop)
+        self._tasks.add(task)
+
+        def done(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            _ground(work)  # a task that is cancelled before its first step has run none of the job
+            work.land()
+
+        task.add_done_callback(done)
+        return task
+
+    async def join(self, flight: Flight, patience: float | None = None) -> None:
         """Await somebody else's flight."""
         mine = inside()
         try:
             begin_wait(mine, flight.work)
             try:
-                await _settled(flight)
+                await _over(flight, patience)
             finally:
                 end_wait(mine, flight.work)
         except BaseException:
@@ -88,19 +110,26 @@ class AioPorts:
         """Send commands to a store over this loop's own connections."""
         return await clients.aio.run(build, seconds)
 
-    def beside(self, pool: Pool, job: Callable[[Ports], Coroutine[Any, Any, None]]) -> None:
+    def beside(self, pool: Pool, job: Job) -> None:
         """Have a job done in a task of this loop, if there is room."""
-        if pool.spare:
+        if pool.enter():
             task = asyncio.get_running_loop().create_task(job(self))
-            pool.tasks.add(task)
-            task.add_done_callback(pool.tasks.discard)
+            self._tasks.add(task)
 
-    async def drain(self) -> None:
-        """Let this loop's tasks that nobody waits for end, and cancel those that do not."""
+            def done(task: asyncio.Task[None]) -> None:
+                self._tasks.discard(task)
+                pool.leave()
+
+            task.add_done_callback(done)
+
+    async def drain(self, pool: Pool) -> None:
+        """Let workers and this loop's tasks end that nobody waits for, and cancel the tasks that do not."""
         loop = asyncio.get_running_loop()
-        mine = [task for task in self._pool.tasks if task.get_loop() is loop]
+        for future in pool.under_way:
+            await _over(future, PATIENCE)
+        mine = [task for task in self._tasks if task.get_loop() is loop]
         if mine:
-            _, late = await asyncio.wait(mine, timeout=_PATIENCE)
+            _, late = await asyncio.wait(mine, timeout=PATIENCE)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
@@ -113,18 +142,6 @@ class AioPorts:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await woken
-
-    def _start_task(self, work: Work, job: Coroutine[Any, Any, None]) -> None:
-        work.loop = asyncio.get_running_loop()
-        task = work.loop.create_task(job)
-        work.cancel = _canceller(task, work.loop)
-        self._tasks.add(task)
-
-        def done(task: asyncio.Task[None]) -> None:
-            self._tasks.discard(task)
-            _ground(work)  # a task that is cancelled before its first step has run none of the job
-
-        task.add_done_callback(done)
 
 
 class WorkerPorts(SyncPorts):
@@ -161,8 +178,9 @@ def _in_this_task() -> Callable[[], bool]:
     return runs_here
 
 
-def _run(job: Callable[[Ports], Coroutine[Any, Any, None]], ports: Ports) -> None:
+def _run(work: Work, job: Job, ports: Ports) -> None:
     run_sync(job(ports))
+    work.land()
 
 
 def _ground(work: Work) -> None:
@@ -184,23 +202,24 @@ def _canceller(task: asyncio.Task[None], loop: asyncio.AbstractEventLoop) -> Cal
     return cancel
 
 
-async def _settled(flight: Flight) -> None:
-    """Await the settling of a flight, whichever thread does it."""
-    if flight.settled:
+async def _over(what: Flight | asyncio.Task[None] | Future[None], patience: float | None) -> None:
+    """Await the end of something, whoever brings it about and whatever becomes of it, or of the patience.
+
+    To cancel this does not cancel what it waits for.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[None] = loop.create_future()
+    if isinstance(what, Flight):
+        what.on_settled(_waker(future, loop))
+    else:
+        wake = _waker(future, loop)
+        what.add_done_callback(lambda _: wake())
+    if patience is None:
+        await future
         return
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[None] = loop.create_future()
-    flight.on_settled(_waker(future, loop))
-    await future
-
-
-async def _ended(job: Future[Any]) -> None:
-    """Await the end of a job in the pool, whatever becomes of it; to cancel this does not cancel the job."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[None] = loop.create_future()
-    wake = _waker(future, loop)
-    job.add_done_callback(lambda _: wake())
-    await future
+    with suppress(TimeoutError):
+        async with asyncio.timeout(patience):
+            await future
 
 
 def _waker(future: asyncio.Future[None], loop: asyncio.AbstractEventLoop) -> Callable[[], object]:
@@ -211,6 +230,9 @@ def _waker(future: asyncio.Future[None], loop: asyncio.AbstractEventLoop) -> Cal
             future.set_result(None)
 
     def wake() -> None:
+        if running_loop() is loop:
+            arrive()
+            return
         with suppress(RuntimeError):  # the loop has been closed: nobody waits there any more
             loop.call_soon_threadsafe(arrive)
 

@@ -182,9 +182,8 @@ def later(seconds: float, call: Callable[[], object]) -> None:
 def ports() -> AioPorts:
     """Return how jobs of this thread drive the core."""
     from hotset.ports.aio import AioPorts
-    from hotset.ports.pool import Pool
 
-    return AioPorts(Pool())
+    return AioPorts()
 
 
 def _after_fork_in_child() -> None:

@@ -26,6 +26,10 @@ current: ContextVar[Work | None] = ContextVar("hotset_work", default=None)
 """The work whose loader runs in this context, or in one that it was copied from: see `inside`."""
 
 
+Job: TypeAlias = Callable[["Ports"], Coroutine[Any, Any, None]]
+"""What is run over ports, and settles what waits for it."""
+
+
 class Ports(Protocol):
     """The few things that the core cannot do in the same way for sync and async callers."""
 
@@ -33,22 +37,29 @@ class Ports(Protocol):
         """Run a loader, and return its value or what it raised."""
         ...
 
-    async def lead(self, work: Work, job: Callable[[Ports], Coroutine[Any, Any, None]], *, asynchronous: bool) -> None:
-        """Run the job that settles the flights of `work`; return when it has.
+    async def lead(
+        self, work: Work, job: Job, pool: Pool, *, asynchronous: bool, patience: float | None = None
+    ) -> None:
+        """Run the job that settles the flights of `work`; return when it has, or after `patience` seconds.
 
-        Where callers can be cancelled, the job goes on without them for as long as anybody wants it.
+        Where callers can be cancelled, or lose their patience, the job goes on without them: for as long as anybody
+        wants it, and to its end after a caller who has lost his patience.
         """
         ...
 
-    async def join(self, flight: Flight) -> None:
-        """Wait until somebody else's flight is settled."""
+    def behind(self, work: Work, job: Job, pool: Pool, *, asynchronous: bool) -> bool:
+        """Have the job that settles the flights of `work` run behind the caller; False if there is no room for it."""
+        ...
+
+    async def join(self, flight: Flight, patience: float | None = None) -> None:
+        """Wait until somebody else's flight is settled, for `patience` seconds at the most."""
         ...
 
     async def ask(self, clients: Clients, build: Build, seconds: float) -> list[Reply]:
         """Send commands to a store and return its replies; see `hotset.stores.base.Client.run`."""
         ...
 
-    def beside(self, pool: Pool, job: Callable[[Ports], Coroutine[Any, Any, None]]) -> None:
+    def beside(self, pool: Pool, job: Job) -> None:
         """Have a job done that nobody waits for, in a copy of the caller's context; not if there is no room."""
         ...
 
@@ -72,14 +83,17 @@ def begin_wait(mine: Work | None, other: Work, *, blocked_loop: object = None) -
 
     `blocked_loop`: the event loop that stands still while the caller waits, if there is one.
     """
+    if mine is None and blocked_loop is None:
+        return
     with edges:
         chain = other.chain()
-        names = ", ".join(repr(flight.name) for flight in other.flights[:3])
         if any(work is mine for work in chain):
-            raise WouldDeadlock(f"the loader of {_names(mine)} asks for {names}, which waits for that very loader")
+            raise WouldDeadlock(
+                f"the loader of {_names(mine)} asks for {_names(other)}, which waits for that very loader"
+            )
         if blocked_loop is not None and any(work.loop is blocked_loop for work in chain):
             raise WouldDeadlock(
-                f"{names} is being loaded by a task of the event loop that this sync call blocks; "
+                f"{_names(other)} is being loaded by a task of the event loop that this sync call blocks; "
                 "await the call on cache.aio instead"
             )
         if mine is not None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -15,9 +14,10 @@ from hotset.ports.base import begin_wait, current, end_wait, inside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from concurrent.futures import Future
 
     from hotset.engine.flight import Flight, Work
-    from hotset.ports.base import Function, Outcome, Ports
+    from hotset.ports.base import Function, Job, Outcome
     from hotset.ports.pool import Pool
     from hotset.stores.base import Build, Clients, Reply
 
@@ -65,29 +65,54 @@ class SyncPorts:
     async def lead(  # the sync leader runs its loader itself, whatever its kind: `finish` refuses an async one
         self,
         work: Work,
-        job: Callable[[Ports], Coroutine[Any, Any, None]],
+        job: Job,
+        pool: Pool,
         *,
         asynchronous: bool,  # noqa: ARG002
+        patience: float | None = None,
     ) -> None:
-        """Run the job here and now."""
+        """Run the job here and now; or, where patience has a limit, in a worker, which goes on when it is over."""
         mine = inside()
         begin_wait(mine, work)
         try:
+            if patience is not None and (started := self._start(work, job, pool)) is not None:
+                _wait(lambda wake: started.add_done_callback(lambda _: wake()), patience)
+                return
             await job(self)
             work.land()
         finally:
             end_wait(mine, work)
 
-    async def join(self, flight: Flight) -> None:
-        """Block this thread until the flight is settled."""
+    def behind(self, work: Work, job: Job, pool: Pool, *, asynchronous: bool) -> bool:  # noqa: ARG002
+        """Have the job run in a worker, if one is to spare."""
+        if not pool.enter():
+            return False
+        started = self._start(work, job, pool)
+        if started is None:
+            pool.leave()
+            return False
+        started.add_done_callback(lambda _: pool.leave())
+        return True
+
+    def _start(self, work: Work, job: Job, pool: Pool) -> Future[None] | None:
+        """Have the job run in a worker; None if the interpreter is on its way out."""
+
+        def run() -> None:
+            run_sync(job(self))
+            work.land()
+
+        try:
+            return pool.submit(copy_context().run, run)
+        except RuntimeError:
+            return None
+
+    async def join(self, flight: Flight, patience: float | None = None) -> None:
+        """Block this thread until the flight is settled, or patience is over."""
         mine = inside()
         try:
             begin_wait(mine, flight.work, blocked_loop=running_loop())
             try:
-                gate = threading.Lock()
-                gate.acquire()
-                flight.on_settled(gate.release)
-                gate.acquire()  # interrupted by Ctrl-C like any other wait
+                _wait(flight.on_settled, patience)
             finally:
                 end_wait(mine, flight.work)
         except BaseException:
@@ -98,17 +123,29 @@ class SyncPorts:
         """Send commands to a store, blocking this thread for its replies."""
         return await clients.sync.run(build, seconds)
 
-    def beside(self, pool: Pool, job: Callable[[Ports], Coroutine[Any, Any, None]]) -> None:
+    def beside(self, pool: Pool, job: Job) -> None:
         """Have a job done in a worker, if one is to spare."""
-        if pool.spare:
-            with suppress(RuntimeError):  # the interpreter is on its way out
-                pool.submit(copy_context().run, lambda: run_sync(job(SYNC)))
+        if pool.enter():
+            try:
+                done = pool.submit(copy_context().run, lambda: run_sync(job(SYNC)))
+            except RuntimeError:  # the interpreter is on its way out
+                pool.leave()
+            else:
+                done.add_done_callback(lambda _: pool.leave())
 
     async def wait(self, subscribe: Callable[[Callable[[], object]], object], seconds: float) -> None:
         """Block this thread until it is woken, or for so many seconds."""
         gate = threading.Event()
         subscribe(gate.set)
         gate.wait(seconds)
+
+
+def _wait(subscribe: Callable[[Callable[[], object]], object], patience: float | None) -> None:
+    """Block until what `subscribe` is given is called, or patience is over; interrupted by Ctrl-C like any wait."""
+    gate = threading.Lock()
+    gate.acquire()
+    subscribe(gate.release)
+    gate.acquire(timeout=-1 if patience is None else min(max(patience, 0.0), threading.TIMEOUT_MAX))
 
 
 def running_loop() -> object | None:
