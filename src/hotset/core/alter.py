@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hotset.clock import monotonic
+from hotset.core import request
 from hotset.entry.entry import NEGATIVE
 from hotset.entry.epochs import Verdict
 from hotset.entry.lookup import MISSING
@@ -40,7 +41,8 @@ async def alter(ports: Ports, space: Space, key: str | bytes, compute: Callable[
     if space.unserved(name):
         return MISSING
     far = space.far
-    value = _alter_here(space, name, compute) if far is None else await _alter_far(ports, space, far, name, compute)
+    with request.writing(space, name):  # the tags and the life of what stood there are not told: it is read anew
+        value = _alter_here(space, name, compute) if far is None else await _alter_far(ports, space, far, name, compute)
     if value is not MISSING:
         space.table.counts.sets += 1
         space.events.emit("written", text_of(name))
@@ -54,7 +56,10 @@ def _alter_here(space: Space, name: Name, compute: Callable[[Any], Any]) -> Any:
             return MISSING
         value = compute(found.value)
         space.prove(value, name, None)
-        if space.table.alter(name, found.entry, found.value, value):
+        space.engine.saves.ended(space.namespace)
+        altered = space.table.alter(name, found.entry, found.value, value)
+        space.engine.saves.ended(space.namespace)
+        if altered:
             return value
 
 

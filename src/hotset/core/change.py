@@ -6,15 +6,16 @@ stored, and endings wait for its commit (`core/transaction.py`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from hotset.clock import monotonic
-from hotset.core.decide import refuse
+from hotset.core import request
+from hotset.core.decide import drawn, refuse, spans
 from hotset.core.ending import end, end_all
 from hotset.core.find import stand
 from hotset.core.store import DEADLINE
 from hotset.core.transaction import defer
-from hotset.entry.entry import NEGATIVE, make
+from hotset.entry.entry import NEGATIVE, Facts, make
 from hotset.entry.epochs import Verdict
 from hotset.entry.names import name_of, text_of
 from hotset.errors import ConfigError, KeyRejected, StoreError, StoreTimeout, StoreUnavailable, unknown
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from hotset.core.far import Far
     from hotset.core.space import Space
+    from hotset.entry.entry import Spans
     from hotset.entry.known import Copy
     from hotset.entry.names import Name
     from hotset.options import Options
@@ -50,6 +52,8 @@ async def write(
 ) -> bool:
     """Store a value; a load in flight for it is not stored any more. False: it was not stored, an event says why."""
     name = name_of(key)
+    if options.max_age is not None:
+        raise ConfigError("max_age: an option of a read, as in get(key, max_age=5); what is written is new")
     if (refused := refuse(value, key)) is not None:
         raise refused
     if _withheld(space, name):
@@ -58,11 +62,16 @@ async def write(
         await end(ports, space, [name], (), None, gone=True)
         space.events.emit("not_stored", text_of(name), cause=why)
         return False
-    if space.far is not None:
-        write_far = _add_far if only_absent else _write_far
-        stored, why = await write_far(ports, space, space.far, name, value, options)
-    else:
-        stored, why = _write_here(space, name, value, options, only_absent=only_absent)
+    with request.writing(space, name) as writing:
+        if space.far is not None:
+            write_far = _add_far if only_absent else _write_far
+            stored, why = await write_far(ports, space, space.far, name, value, options)
+        else:
+            stored, why = _write_here(space, name, value, options, only_absent=only_absent)
+        if writing is not None and stored:
+            writing.wrote(value, options.tags, options.ttl)
+        elif writing is not None and not why:
+            writing.left()
     if stored:
         space.table.counts.sets += 1
         space.events.emit("written", text_of(name), tags=options.tags)
@@ -73,13 +82,18 @@ async def write(
 
 def _write_here(space: Space, name: Name, value: Any, options: Options, *, only_absent: bool) -> tuple[bool, str]:
     """Write to the slot; return whether it was stored, and if not why, empty if something fresh forbade it."""
-    life = min(options.ttl, space.longest)
-    window = options.stale_if_error if space.far is None else None  # blind, nothing outlives `longest`
+    good = space.bounded(_spans(options))
     instant = space.table.epochs.count
     space.prove(value, name, options.kind)
-    entry = make(value, space.engine.clock(), life, window=window, tags=options.tags, instant=instant)
-    stored = space.table.put(name, entry, only_absent=only_absent)
-    return bool(stored), "" if stored is None else "no room"
+    facts = Facts(options.version)
+    entry = make(value, space.engine.clock(), good, tags=options.tags, instant=instant, facts=facts)
+    space.engine.saves.ended(space.namespace)
+    outcome = space.table.put(name, entry, only_absent=only_absent)
+    space.engine.saves.ended(space.namespace)
+    return outcome == "stored", _why.get(outcome, outcome)
+
+
+_why: Final = {"there": "", "skipped": "no room"}
 
 
 async def _write_far(
@@ -104,8 +118,8 @@ async def _write_far(
         return False, "store away"
     except StoreError:
         outcome, copy = "refused", None
-    if outcome == "there":
-        return False, ""
+    if outcome in {"there", "older"}:  # a write that was refused for what stands there changes nothing
+        return False, _why.get(outcome, outcome)
     if outcome in {"refused", "late"}:  # the caller relies on nothing of it; nor on what stood there before
         await end(ports, space, [name], (), None, gone=True)
         return False, outcome
@@ -126,6 +140,8 @@ async def _add_far(ports: Ports, space: Space, far: Far, name: Name, value: Any,
     copy = standing.copy
     if copy is not None and standing.verdict is Verdict.FRESH and not copy.flags & NEGATIVE:
         return False, ""
+    if copy is not None and copy.facts.version > options.version > 0:
+        return False, "older"
     return await _write_far(ports, space, far, name, value, options, absent=standing.mark)
 
 
@@ -134,23 +150,30 @@ async def _put(
 ) -> tuple[str, Copy]:
     """Write under the generation that was last read; return what came of it, and the copy. Raises StoreError.
 
-    Once more if that generation has ended meanwhile, or if it came too late by a clock that may have been set.
+    Once more if that generation has ended meanwhile, or if it came too late by a clock that may have been set, or over
+    a newer version that is dead.
     """
-    count, generation, was_late = far.count, far.generation, False
+    count, generation, was_late, seen = far.count, far.generation, False, absent
     if options.tags or generation is None or count is None:
         epochs = await far.begin(ports, options.tags)
         count, generation = epochs.count, epochs.generation
     while True:
         copy = far.make(
-            value, monotonic(), options.ttl, window=options.stale_if_error, tags=options.tags, instant=count or 0,
-            generation=generation or b"",
+            value, monotonic(), _spans(options), tags=options.tags, instant=count or 0,
+            generation=generation or b"", facts=Facts(options.version),
         )  # fmt: skip
         record = far.record(copy, name, options.kind)
         deadline = far.store.now() + int(DEADLINE * _IN_TIME * _MICRO)
-        step = far.operations.put(name, record, copy.hard - monotonic(), deadline, absent)
+        step = far.operations.put(name, record, copy.hard - monotonic(), deadline, seen)
         outcome = await far.store.tell(ports, step)
         if outcome == "hidden":
-            absent = None if absent is None else copy.mark
+            seen = None if absent is None else copy.mark
+        elif outcome == "older" and (dead := await _dead(ports, far, name, options)) is not None:
+            seen = dead
+            continue
+        elif outcome == "there" and absent is None:  # something else by now than what was dead
+            seen = None
+            continue
         elif outcome != "late" or was_late:
             return outcome, copy
         was_late = outcome == "late"
@@ -158,8 +181,20 @@ async def _put(
         count, generation = epochs.count, epochs.generation
 
 
+async def _dead(ports: Ports, far: Far, name: Name, options: Options) -> bytes | None:
+    """Return the mark of what stands there, if it is dead: then it forbids nothing. Raises StoreError."""
+    standing = await far.look(ports, name, options.kind, options.tags)
+    return standing.mark if standing.verdict is Verdict.DEAD else None
+
+
+def _spans(options: Options) -> Spans:
+    return spans(options, options.ttl, chance=drawn() if options.jitter else 0.0)
+
+
 async def write_many(ports: Ports, space: Space, values: Values, options: Options) -> bool:
     """Store each value under its key, or none if one of them cannot be stored; True when all were."""
+    if options.version:
+        raise ConfigError("version: of one value, and these are many; store each with a `set` and a version of its own")
     for key, value in values.items():
         name = name_of(key)
         if (refused := refuse(value, key)) is not None:
@@ -183,6 +218,13 @@ async def touch(ports: Ports, space: Space, key: str | bytes, ttl: object) -> bo
     name, life = name_of(key), seconds(ttl, "ttl")
     if _withheld(space, name):
         return False
+    touched = await _touch(ports, space, name, life)
+    if touched:
+        request.touched(space, name, life)
+    return touched
+
+
+async def _touch(ports: Ports, space: Space, name: Name, life: float) -> bool:
     far = space.far
     if far is None:
         return space.table.touch(name, life)
@@ -245,6 +287,7 @@ async def close(space: Space) -> None:
     """Let go of all entries, workers and connections. A closed cache opens again with its next use."""
     for table in space.engine.tables():
         table.clear()
+    request.end_everywhere(space)
     space.pool.close()
     if space.store is not None:
         space.store.close()

@@ -16,12 +16,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hotset.core import many
+from hotset.core import batch, many, request
 from hotset.core import read as single
+from hotset.core.batch import Batch
 from hotset.core.find import stand
+from hotset.core.fly import fly, past, want
 from hotset.core.land import fresh_copy
-from hotset.core.many import Batch
-from hotset.core.read import answer_of, past, want
+from hotset.core.read import answer_of
 from hotset.engine.aside import entry_of
 from hotset.engine.flight import Join, Lead, Past, StartOver, Work
 from hotset.engine.within import Around
@@ -35,10 +36,11 @@ from hotset.errors import CodecError, NotFound, StoreError
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping
 
+    from hotset.core.batch import Keys
     from hotset.core.far import Standing
-    from hotset.core.load import Loader
-    from hotset.core.many import Keys
-    from hotset.core.read import Answer, Wanted
+    from hotset.core.fly import Wanted
+    from hotset.core.load import BatchLoader, Loader
+    from hotset.core.read import Answer
     from hotset.core.space import Space
     from hotset.engine.flight import Flight
     from hotset.engine.protocol import Claim
@@ -51,9 +53,9 @@ if TYPE_CHECKING:
 def read(ports: Ports, space: Space, key: str | bytes, loader: Loader, options: Options) -> Coroutine[Any, Any, Answer]:
     """Return what reads a key, as the roll-out has it."""
     rollout = space.rollout
-    if rollout is None or not rollout.compares:
-        return single.read(ports, space, key, loader, options)
-    how = _shadowed if rollout.shadow else _verified
+    how = single.read if rollout is None or not rollout.compares else _shadowed if rollout.shadow else _verified
+    if space.engine.off_here:
+        return request.read(ports, space, key, loader, options, how)
     return how(ports, space, key, loader, options)
 
 
@@ -62,18 +64,33 @@ def refresh(
 ) -> Coroutine[Any, Any, Answer]:
     """Return what loads a key anew, as the roll-out has it."""
     how = _refreshed if space.shadow else single.refresh
+    if space.engine.off_here:
+        return request.refresh(ports, space, key, loader, options, how)
     return how(ports, space, key, loader, options)
 
 
 def read_many(
-    ports: Ports, space: Space, keys: Keys, loader: Loader, options: Options
+    ports: Ports, space: Space, keys: Keys, loader: BatchLoader, options: Options
 ) -> Coroutine[Any, Any, dict[Hashable, Answer]]:
     """Return what reads many keys, as the roll-out has it."""
     rollout = space.rollout
-    if rollout is None or not rollout.compares:
-        return many.read_many(ports, space, keys, loader, options)
-    how = _shadowed_many if rollout.shadow else _verified_many
+    compares = rollout is not None and rollout.compares
+    how = many.read_many if not compares else _shadowed_many if space.shadow else _verified_many
+    if space.engine.off_here:
+        return request.read_many(ports, space, keys, loader, options, how)
     return how(ports, space, keys, loader, options)
+
+
+async def read_each(
+    ports: Ports, space: Space, keys: Keys, options: Options, how: Callable[[Any], tuple[Loader, Options]]
+) -> dict[Hashable, Answer]:
+    """Return what many keys have, each missing one loaded by itself, as the roll-out has it."""
+    rollout = space.rollout
+    if rollout is None or not rollout.compares:
+        if space.engine.off_here:
+            return await request.read_each(ports, space, keys, options, how, many.read_each)
+        return await many.read_each(ports, space, keys, options, how)
+    return many.in_order(keys, {item: await read(ports, space, key, *how(item)) for item, key in keys.items()})
 
 
 # -- shadow
@@ -82,7 +99,7 @@ def read_many(
 async def _shadowed(ports: Ports, space: Space, key: str | bytes, loader: Loader, options: Options) -> Answer:
     wanted = want(space, key, loader, options)
     if space.past(wanted.name):
-        return answer_of(space, await past(ports, wanted), None)
+        return answer_of(wanted, await past(ports, wanted), None)
     hits, standings = await _look(ports, space, [wanted.name], options)
     hit, around = hits.get(wanted.name), Around(space.engine)
     if hit is None and not around.snapshot:
@@ -90,13 +107,13 @@ async def _shadowed(ports: Ports, space: Space, key: str | bytes, loader: Loader
     flight = await past(ports, wanted)
     if hit is not None:
         await _compare(ports, space, hit, flight, options)
-    return answer_of(space, flight, None)
+    return answer_of(wanted, flight, None)
 
 
 async def _refreshed(ports: Ports, space: Space, key: str | bytes, loader: Loader, options: Options) -> Answer:
     wanted, around = want(space, key, loader, options), Around(space.engine)
     if space.past(wanted.name) or around.snapshot:
-        return answer_of(space, await past(ports, wanted), None)
+        return answer_of(wanted, await past(ports, wanted), None)
     standings = await stand(ports, space, [wanted.name], options.kind, options.tags) or {}
     return await _loaded(ports, wanted, standings.get(wanted.name), around, space.table.renew)
 
@@ -109,10 +126,9 @@ async def _loaded(
     board: Callable[[Name, Work], Claim],
 ) -> Answer:
     """Load, and have it kept as if the cache were on, unless somebody else loads it already."""
-    work = Work(wanted.space.engine.clock())
-    lead = _board(wanted.space, wanted.name, work, standing, board)
-    flight = await single.fly(ports, wanted, work, lead, standing, around) if lead is not None else None
-    return answer_of(wanted.space, flight or await past(ports, wanted), None)
+    lead = _board(wanted.space, wanted.name, Work(wanted.began), standing, board)
+    led = lead is not None and await fly(ports, wanted, lead, standing, around)
+    return answer_of(wanted, lead.flight if lead is not None and led else await past(ports, wanted), None)
 
 
 def _board(
@@ -129,26 +145,25 @@ def _board(
 
 
 async def _shadowed_many(
-    ports: Ports, space: Space, keys: Keys, loader: Loader, options: Options
+    ports: Ports, space: Space, keys: Keys, loader: BatchLoader, options: Options
 ) -> dict[Hashable, Answer]:
     names = {item: name_of(key) for item, key in keys.items()}
     inside = {name for name in names.values() if not space.past(name)}
     hits, standings = await _look(ports, space, inside, options)
-    batch, work = Batch(space, keys, loader, options, Around(space.engine)), Work(space.engine.clock())
-    kept = set() if batch.around.snapshot else inside - hits.keys()
+    around, work = Around(space.engine), Work(space.engine.clock())
+    kept = set() if around.snapshot else inside - hits.keys()
     flights: dict[Hashable, Flight] = {}
     for item, name in names.items():
         lead = _board(space, name, work, standings.get(name), space.table.claim) if name in kept else None
         flights[item] = lead.flight if lead is not None else Past(space.table, name, work)
-    await many.fly(ports, batch, work, flights, standings or None)
-    answers, again = many.landed(space, flights, {})
+    await batch.fly(ports, Batch(space, keys, loader, options, around), work, flights, standings or None)
+    again = {item: keys[item] for item, flight in flights.items() if isinstance(flight.error, StartOver)}
     if again:
-        others = await many.past_many(ports, space, {item: keys[item] for item in again}, loader, options)
-        answers.update(many.landed(space, others, {})[0])
+        flights.update(await batch.past_many(ports, Batch(space, again, loader, options, around)))
     await _compare_many(
         ports, space, {item: hits[name] for item, name in names.items() if name in hits}, flights, options
     )
-    return many.in_order(keys, answers)
+    return many.in_order(keys, {item: (each.result, each.error) for item, each in flights.items()})
 
 
 # -- verify
@@ -156,8 +171,8 @@ async def _shadowed_many(
 
 async def _verified(ports: Ports, space: Space, key: str | bytes, loader: Loader, options: Options) -> Answer:
     wanted = want(space, key, loader, options)
-    if not _chosen(space, wanted.name):
-        value = space.get(key, MISSING)
+    if options.max_age is not None or not _chosen(space, wanted.name):
+        value = space.get(key, MISSING, max_age=options.max_age)
         return (value, None) if value is not MISSING else await single.read(ports, space, key, loader, options)
     hits, _ = await _look(ports, space, [wanted.name], options)
     hit = hits.get(wanted.name)
@@ -172,7 +187,7 @@ async def _verified(ports: Ports, space: Space, key: str | bytes, loader: Loader
 
 
 async def _verified_many(
-    ports: Ports, space: Space, keys: Keys, loader: Loader, options: Options
+    ports: Ports, space: Space, keys: Keys, loader: BatchLoader, options: Options
 ) -> dict[Hashable, Answer]:
     names = {item: name_of(key) for item, key in keys.items()}
     chosen = {item: name for item, name in names.items() if _chosen(space, name)}
@@ -182,7 +197,7 @@ async def _verified_many(
 
         async def job(ports: Ports) -> None:
             asked = {item: keys[item] for item in hits}
-            flights = await many.past_many(ports, space, asked, loader, options)
+            flights = await batch.past_many(ports, Batch(space, asked, loader, options, Around(space.engine)))
             await _compare_many(ports, space, hits, flights, options)
 
         ports.beside(space.pool, job)
@@ -261,7 +276,7 @@ def _same(space: Space, hit: _Hit, flight: Flight, kind: Any) -> bool | None:
     if isinstance(flight, Past) and flight.spoilt:
         return None
     if error is not None or hit.entry.flags & NEGATIVE:
-        absent = isinstance(error, NotFound | StartOver)  # a batch leaves out what it has not found
+        absent = isinstance(error, NotFound)
         return (absent and bool(hit.entry.flags & NEGATIVE)) if absent or error is None else None
     differs = False
     try:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hotset.core import request
 from hotset.entry.names import pattern, text_of, whole_text_of
 from hotset.errors import StoreError, StoreUnavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hotset.core.far import Far
     from hotset.core.space import Space
     from hotset.entry.names import Name
@@ -31,6 +34,11 @@ async def end(
     """End at the store, then here; return how many entries were found by key or pattern where it reached farthest."""
     matches = pattern(match).fullmatch if match is not None else None
     far, found, error = space.far, None, None
+    if hold_off := space.settings.hold_off:
+        now = space.engine.clock()
+        space.table.holds.hold(now, now + hold_off, names, tags, match)
+    note = space.engine.saves.ended if names or match is not None else space.engine.saves.tagged
+    note(space.namespace)
     if far is not None and wait == "local":
         far.owe(names, tags, match, gone=gone)
         far.store.trust.deliver()
@@ -44,18 +52,27 @@ async def end(
                 far.store.trust.lost(failed)
     here = dict.fromkeys(names)
     if matches is not None:
-        if far is not None:
-            far.table.tear()
-        here.update(dict.fromkeys(name for name in space.table.names() if matches(whole_text_of(name))))
+        here.update(_matching(space, matches))
     verb = (lambda name: space.table.delete(name, "deleted")) if gone else space.table.expire
     ended = sum(verb(name) for name in here)
     if tags:
         space.table.end_tags(tags, gone=gone)
+    request.end(space, here, tags, match)
+    note(space.namespace)
     found = ended if found is None else found
     _told(space, list(here), tags, "deleted" if gone else "expired", found)
     if error is not None and wait == "store":
         raise StoreUnavailable(f"the store was not told of this ending, and will not be: {error}") from error
     return found
+
+
+def _matching(space: Space, matches: Callable[[str], object]) -> dict[Name, None]:
+    """Return the names here that match; what is on its way under names that are not here yet is torn."""
+    if space.far is not None:
+        space.far.table.tear()
+    if space.fence is not None:  # what a load of many may bring beside what it was asked for has no slot yet
+        space.fence.end_all()
+    return dict.fromkeys(name for name in space.table.names() if matches(whole_text_of(name)))
 
 
 async def _end_far(
@@ -74,6 +91,8 @@ async def _end_far(
 async def end_all(ports: Ports, space: Space, wait: str | None) -> None:
     """End all of this namespace, not its children, in one step."""
     far, error = space.far, None
+    if hold_off := space.settings.hold_off:
+        space.table.holds.hold_all(space.engine.clock() + hold_off)
     if far is not None and wait == "local":
         far.owe_clear()
         far.store.trust.deliver()
@@ -85,7 +104,10 @@ async def end_all(ports: Ports, space: Space, wait: str | None) -> None:
             if wait != "store":
                 far.owe_clear()
                 far.store.trust.lost(failed)
+    space.engine.saves.ended(space.namespace)
     space.table.clear()
+    request.end_all(space)
+    space.engine.saves.ended(space.namespace)
     space.events.emit("ended", cause="cleared")
     if error is not None and wait == "store":
         raise StoreUnavailable(f"the store was not told to clear, and will not be: {error}") from error

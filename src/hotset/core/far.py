@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hotset.clock import monotonic
 from hotset.core.pending import Pending
-from hotset.entry.entry import NEGATIVE
+from hotset.entry.entry import NEGATIVE, NO_FACTS, Facts, Spans
 from hotset.entry.epochs import USABLE, Verdict
 from hotset.entry.known import Copy, judge, why_dead
 from hotset.entry.names import Name, may_match, pattern
-from hotset.entry.wire import Record, new_mark
+from hotset.entry.wire import Record, fields, new_mark
 from hotset.errors import CodecError, NotFound
 from hotset.stores.protocol import Epochs, Seen, together
 
@@ -133,7 +133,7 @@ class Far:
 
     async def forget(self, ports: Ports, names: Sequence[Name]) -> None:
         """Remove what stands under names for which the source has nothing. Raises StoreError."""
-        await self.store.ask(ports, self.operations.unlink(names))
+        await self.store.ask(ports, self.operations.unlink(names, hold=False))
 
     async def end_matching(self, ports: Ports, match: str, *, gone: bool, pending: bool = False) -> int:
         """End what matches, a page of names at a time; return how many entries there were. Raises StoreError.
@@ -142,6 +142,8 @@ class Far:
         """
         ask = self.store.reach if pending else self.store.tell
         matches, cursor, found = pattern(match), 0, 0
+        if self.store.hold_off:  # first: what is absent now is found by no scan, and may be loaded while it goes on
+            await ask(ports, self.operations.hold_all())
         while True:
             cursor, names = await ask(ports, self.operations.scan(cursor))
             ending = [name for name in names if may_match(matches, match, name)]
@@ -157,8 +159,8 @@ class Far:
         now, there = monotonic(), self.store.now()
         began, soft = (now + (at - there) / _MICRO for at in (record.began_at, record.soft))
         copy = Copy(
-            None, began, soft - began, window=record.window / _MICRO, tags=record.tags, instant=record.instant,
-            negative=record.negative, mark=record.mark, generation=record.generation,
+            None, began, record.spans._replace(life=soft - began), tags=record.tags, instant=record.instant,
+            negative=record.negative, facts=record.facts, mark=record.mark, generation=record.generation,
         )  # fmt: skip
         if record.ended:
             copy.end()
@@ -171,10 +173,15 @@ class Far:
             return NotFound(*self.codec.decode(record.body, None, name))
         return self.codec.decode(record.body, kind, name)
 
+    def revived(self, record: Record, name: Name, kind: Any) -> Copy:
+        """Return the copy that a record of an earlier process is, vouched for by nobody. Raises CodecError."""
+        copy = self._copy(record)
+        copy.value = self._decoded(record, name, kind)
+        return copy
+
     def record(self, copy: Copy, name: Name, kind: Any) -> Record:
         """Return the record of a copy, under its mark and generation. Raises CodecError."""
-        there, now = self.store.now(), monotonic()
-        began, soft = (there + int((at - now) * _MICRO) for at in (copy.began, copy.soft))
+        began, soft = self.times(copy)
         value = copy.value
         negative = bool(copy.flags & NEGATIVE)
         if negative and isinstance(value, NotFound):
@@ -183,17 +190,21 @@ class Far:
             body = self.codec.encode(value, name, kind)
         return Record(
             mark=copy.mark, generation=copy.generation, instant=copy.instant, began_at=began, soft=soft,
-            window=int((copy.hard - copy.soft) * _MICRO), negative=negative, codec=self.codec.id, tags=copy.tags,
-            body=body,
+            negative=negative, codec=self.codec.id, tags=copy.tags, body=body, **fields(copy.spans, copy.facts),
         )  # fmt: skip
 
+    def times(self, copy: Copy) -> tuple[int, int]:
+        """Return when its load began and when it stops being fresh, in microseconds of the store's clock."""
+        there, now = self.store.now(), monotonic()
+        return there + int((copy.began - now) * _MICRO), there + int((copy.soft - now) * _MICRO)
+
     def make(
-        self, value: Any, began: float, life: float, *, window: float | None, tags: tuple[str, ...], instant: int,
-        generation: bytes, negative: bool = False,
+        self, value: Any, began: float, good: Spans, *, tags: tuple[str, ...], instant: int, generation: bytes,
+        negative: bool = False, facts: Facts = NO_FACTS,
     ) -> Copy:  # fmt: skip
-        """Return a new state of a key, under a mark of its own. Durations in seconds."""
+        """Return a new state of a key, under a mark of its own."""
         return Copy(
-            value, began, life, window=window or 0.0, tags=tags, instant=instant, negative=negative,
+            value, began, good, tags=tags, instant=instant, negative=negative, facts=facts,
             mark=new_mark(), generation=generation,
         )  # fmt: skip
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from hotset.core import request
 from hotset.core.find import stand
 from hotset.core.land import Landing, settle, settle_past, value_made
 from hotset.core.lease import lease_for, release
 from hotset.core.load import Load
 from hotset.engine.flight import Flight, Join, Past, StartOver, Work
 from hotset.engine.within import Around
-from hotset.entry.lookup import MISSING
 from hotset.entry.names import name_of
 
 if TYPE_CHECKING:
@@ -105,8 +105,9 @@ async def fill(ports: Ports, held: Hold, value: Any, options: Options) -> None:
         await let_go(ports, held)
         return
     landing = Landing(held.space, held.lease, options)
-    made = value_made(landing, flight, held.key, Load((held.key,), MISSING), value, ())
+    made = value_made(landing, flight, held.key, Load((held.key,)), value, ())
     await settle(ports, landing, [made])
+    request.end(held.space, [name_of(held.key)])
     flight.work.land()
     if made.error is not None:
         raise made.error

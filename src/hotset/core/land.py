@@ -10,12 +10,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hotset.core.decide import AfterFailure, after_failure, refuse
+from hotset.core.conditional import extended
+from hotset.core.decide import AfterFailure, after_failure, drawn, refuse, spans
+from hotset.core.lag import cut, late, shortened
 from hotset.core.lease import doubt, fill, release
-from hotset.entry.entry import make
+from hotset.engine.flight import REFUSED
+from hotset.entry.entry import NO_FACTS, Spans, make
 from hotset.entry.known import Copy
 from hotset.entry.names import text_of
 from hotset.errors import CodecError, StoreError, StoreRefused
+from hotset.options import XFETCH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,13 +28,14 @@ if TYPE_CHECKING:
     from hotset.core.load import Load
     from hotset.core.space import Space
     from hotset.engine.flight import Flight, Past
-    from hotset.entry.entry import Entry
+    from hotset.entry.entry import Entry, Facts
     from hotset.entry.wire import Record
     from hotset.options import Options
     from hotset.ports.base import Outcome, Ports
+    from hotset.stores.protocol import Kept
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Landing:
     """Where a load lands: the namespace, its lease if the store gave one, and the options of the call."""
 
@@ -47,8 +52,8 @@ class Made:
     value: Any = None
     error: Exception | None = None
     entry: Entry | None = None
-    record: Record | None = field(default=None)
-    """How the entry looks in the store."""
+    record: Record | Kept | None = field(default=None)
+    """How the entry looks in the store, or how what stands there is to look."""
     tags: tuple[str, ...] = ()
     leave: bool = False
     """Whether what stands there stays: a failed load says nothing about it."""
@@ -64,13 +69,23 @@ def value_made(
     refused = refuse(value, key)
     if refused is not None:
         return error_made(landing, flight, key, refused)
-    options = landing.options
-    tags = tuple(dict.fromkeys((*options.tags, *load.tags, *made)))
+    options, space, kept = landing.options, landing.space, load.kept
+    space.engine.backoff.done(space.namespace, flight.name)
+    tags = options.tags
+    if load.tags or made or kept is not None:
+        tags = tuple(dict.fromkeys((*(kept.tags if kept is not None else ()), *options.tags, *load.tags, *made)))
     result = Made(flight, value, tags=tags)
     if not load.skipped:
-        life = load.ttl or options.ttl
+        cost = space.engine.clock() - flight.work.began if options.refresh_ahead == XFETCH else 0.0
+        facts = load.facts(cost)
+        chance = drawn() if options.jitter else 0.0
         try:
-            _keep(landing, result, value, life, options.stale_if_error, negative=False)
+            good = spans(options, load.ttl or options.ttl, chance=chance, cost=facts.cost)
+            longer = extended(landing.lease, flight, load, good, facts, tags, options) if kept is not None else None
+            if longer is not None:
+                result.entry, result.record = longer
+            else:
+                _keep(landing, result, value, good, facts)
         except CodecError as error:
             return error_made(landing, flight, key, error)
     return result
@@ -78,34 +93,46 @@ def value_made(
 
 def error_made(landing: Landing, flight: Flight, key: str | bytes, error: Exception) -> Made:
     """Return what an error settles: everybody who waits gets it; a NotFound is remembered if that is asked for."""
-    _note(error, f"hotset: while loading {key!r}")
-    options = landing.options
+    note(error, f"hotset: while loading {key!r}")
+    return failed(landing, flight, error)
+
+
+def failed(landing: Landing, flight: Flight, error: Exception) -> Made:
+    """Return what an error settles that says already of which keys it speaks."""
+    options, space = landing.options, landing.space
     what = after_failure(error, options)
-    result = Made(flight, error=error, leave=what is AfterFailure.FALL_BACK)
+    if what is AfterFailure.FALL_BACK:  # remembered without the frames that it was raised through
+        space.engine.backoff.failed(space.namespace, flight.name, space.engine.clock(), fresh_copy(error))
+    else:
+        space.engine.backoff.done(space.namespace, flight.name)
+    result = Made(flight, error=error, tags=options.tags, leave=what is AfterFailure.FALL_BACK)
     if what is AfterFailure.REMEMBER:
-        result.tags = options.tags
         with suppress(CodecError):  # its arguments are not for the store: it is raised, and not remembered
-            _keep(landing, result, fresh_copy(error), options.negative_ttl or 0.0, None, negative=True)
+            _keep(landing, result, fresh_copy(error), Spans(options.negative_ttl or 0.0), negative=True)
     return result
 
 
-def _keep(landing: Landing, result: Made, value: Any, life: float, window: float | None, *, negative: bool) -> None:
+def _keep(
+    landing: Landing, result: Made, value: Any, good: Spans, facts: Facts = NO_FACTS, *, negative: bool = False
+) -> None:
     """Make the entry of a result, and its record where there is a lease. Raises CodecError."""
     space, lease, flight = landing.space, landing.lease, result.flight
     began = flight.work.began
     if lease is not None:
         copy = lease.far.make(
-            value, began, life, window=window, tags=result.tags, instant=lease.count, generation=lease.generation,
-            negative=negative,
+            value, began, good, tags=result.tags, instant=lease.count, generation=lease.generation,
+            negative=negative, facts=facts,
         )  # fmt: skip
         result.record = lease.far.record(copy, flight.name, landing.options.kind)
         result.entry = copy
     elif space.keeps:
         if not negative:
             space.prove(value, flight.name, landing.options.kind)
-        life, window = min(life, space.longest), window if space.far is None else None
+        good = space.bounded(good)
+        if space.settings.hold_off:
+            good = cut(good, began, space.table.holds.until(flight.name, result.tags))
         result.entry = make(
-            value, began, life, window=window, tags=result.tags, instant=flight.instant, negative=negative
+            value, began, good, tags=result.tags, instant=flight.instant, negative=negative, facts=facts
         )
 
 
@@ -114,12 +141,13 @@ async def settle(ports: Ports, landing: Landing, results: Sequence[Made]) -> Non
     lease = landing.lease
     if lease is None:
         for each in results:
-            _settle_here(landing.space, each)
+            settle_here(landing.space, each)
     else:
         await _settle_far(ports, landing.space, lease, results)
 
 
-def _settle_here(space: Space, made: Made) -> None:
+def settle_here(space: Space, made: Made) -> None:
+    """Settle a flight that has no lease."""
     if made.leave and made.error is not None:
         space.table.give_up(made.flight, made.error)
         report(space, made, None)
@@ -129,6 +157,11 @@ def _settle_here(space: Space, made: Made) -> None:
         space.table.close(made.flight)
         made.flight.settle(made.value, made.error, shareable=False)
         report(space, made, "refused")
+        return
+    if space.settings.hold_off and late(space, made.flight, made.tags):
+        space.table.close(made.flight)
+        made.flight.settle(made.value, made.error, shareable=False)
+        report(space, made, "held")
         return
     outcome = space.table.fill(made.flight, made.entry, tags=made.tags, result=made.value, error=made.error)
     report(space, made, outcome)
@@ -142,11 +175,13 @@ async def _settle_far(ports: Ports, space: Space, lease: Lease, results: Sequenc
         if made.flight.name in mine and isinstance(made.entry, Copy) and made.record is not None
     }
     outcomes: dict[Any, str] = {}
+    gone = [made.flight.name for made in results if made.entry is None and not made.leave and made.error]
     try:
-        if copies:
-            outcomes = await fill(ports, lease, copies)
-        gone = [made.flight.name for made in results if made.entry is None and not made.leave and made.error]
-        if gone:
+        filled = await shortened(ports, lease, copies)
+        outcomes = dict.fromkeys(copies.keys() - filled.keys(), "held")
+        if filled:
+            outcomes |= await fill(ports, lease, filled, gone)
+        elif gone:
             await lease.far.forget(ports, gone)
             for name in gone:  # the lease of a miss has gone with what stood there, and that of a refresh names it
                 lease.bases.pop(name, None)
@@ -163,7 +198,9 @@ async def _settle_far(ports: Ports, space: Space, lease: Lease, results: Sequenc
         name = made.flight.name
         outcome = outcomes.get(name, "refused" if name not in mine else "skipped" if made.entry is None else "unknown")
         made.flight.settle(made.value, made.error, shareable=outcome == "stored")
-        space.table.counts.refused_fills += outcome in {"refused", "hidden"}
+        space.table.counts.refused_fills += outcome in REFUSED
+        if outcome == "refused" and space.events.heard("lease_lost"):
+            space.events.emit("lease_lost", text_of(name))
         report(space, made, outcome)
 
 
@@ -189,11 +226,12 @@ def fresh_copy(error: Exception) -> Exception:
     return twin.with_traceback(None)
 
 
-def _note(error: Exception, note: str) -> None:
-    if note in getattr(error, "__notes__", ()):  # one exception object, raised again and again
+def note(error: BaseException, text: str) -> None:
+    """Add a note to an exception, once."""
+    if text in getattr(error, "__notes__", ()):  # one exception object, raised again and again
         return
     with suppress(Exception):  # a frozen exception takes no note; it is still the loader's own
-        error.add_note(note)
+        error.add_note(text)
 
 
 def report(space: Space, made: Made, outcome: str | None) -> None:

@@ -22,7 +22,7 @@ from hotset.entry.names import text_of
 from hotset.entry.wire import new_mark
 from hotset.errors import StoreError, StoreRefused
 from hotset.ports import background
-from hotset.stores.protocol import Won
+from hotset.stores.protocol import Won, behind, together
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from hotset.options import Options
     from hotset.ports.background import Job
     from hotset.ports.base import Ports
-    from hotset.stores.protocol import Epochs
+    from hotset.stores.protocol import Epochs, Kept
 
 _A_TERM: Final = 3
 """A lease is renewed so many times in its life."""
@@ -44,7 +44,7 @@ _A_TERM: Final = 3
 class Lease:
     """The leases that one load holds, by name; `base` is the mark that each fill is to replace."""
 
-    __slots__ = ("bases", "count", "far", "generation", "id", "records", "seconds")
+    __slots__ = ("bases", "count", "far", "generation", "holds", "id", "records", "seconds", "until")
 
     def __init__(self, far: Far, seconds: float, epochs: Epochs) -> None:
         self.far = far
@@ -52,6 +52,9 @@ class Lease:
         self.seconds = seconds
         self.generation = epochs.generation or b""
         self.bases: dict[Name, bytes] = {}
+        self.until: dict[Name, int] = {}
+        self.holds: dict[str, int] = {}
+        """Until when the source may lag behind the last ending of a tag, "" for all; `until` is that of a name."""
         self.begin(epochs)
 
     def begin(self, epochs: Epochs) -> None:
@@ -59,6 +62,10 @@ class Lease:
         self.count = epochs.count or 0
         """The namespace's count then: the instant of what is loaded."""
         self.records = epochs.records
+
+    def lags_until(self, name: Name, tags: Iterable[str]) -> int:
+        """Return until when what is loaded may lag, in microseconds of the store's clock; 0 for what does not."""
+        return max(self.until.get(name, 0), self.holds.get("", 0), *(self.holds.get(tag, 0) for tag in tags), 0)
 
     async def renew(self) -> None:
         """Hold what is still to be filled for another term."""
@@ -131,18 +138,26 @@ async def take(
     names = list(standings)
     marks = [b"" if standing.busy else standing.mark for standing in standings.values()]  # only what was judged dead
     refresh = {name for name, standing in standings.items() if standing.copy is not None}
-    asked = far.operations.lease(names, marks, lease.id, lease.generation, seconds, refresh=refresh)
+    held = {*tags, *(tag for each in standings.values() if each.copy is not None for tag in each.copy.tags)}
+    asked = together(  # behind the lease: an ending that it does not say of is one that revokes it
+        far.operations.lease(names, marks, lease.id, lease.generation, seconds, refresh=refresh),
+        far.operations.holds(held),
+    )
     if any(epochs.records.get(tag) is None for tag in tags):
-        begun, won = await far.begin_with(ports, tags, asked)
+        begun, (won, lease.holds) = await far.begin_with(ports, tags, asked)
         if begun.generation != lease.generation:  # another server, or a clear: what stood there was judged too early
             return lease
         lease.begin(begun)
     else:
-        won = await far.store.ask(ports, asked)
+        won, lease.holds = await far.store.ask(ports, asked)
+    lease.until = {name: each.until for name, each in zip(names, won, strict=True) if isinstance(each, Won)}
     lease.bases = {name: each.base for name, each in zip(names, won, strict=True) if isinstance(each, Won)}
     far.table.counts.garbled += sum(isinstance(each, Won) and each.garbled for each in won)
     if lease.bases:
         far.store.terms.hold(lease)
+        if far.table.events.heard("lease_won"):
+            for name in lease.bases:
+                far.table.events.emit("lease_won", text_of(name))
     return lease
 
 
@@ -169,8 +184,12 @@ def doubt(far: Far, names: Iterable[Name], error: StoreError) -> None:
     far.store.trust.lost(error)
 
 
-async def fill(ports: Ports, lease: Lease, copies: Mapping[Name, tuple[Copy, Record]]) -> dict[Name, str]:
-    """Fill, and prove; return "stored", "refused" or "hidden" for each. Only "stored" may be shared.
+async def fill(
+    ports: Ports, lease: Lease, copies: Mapping[Name, tuple[Copy, Record | Kept]], gone: Sequence[Name] = ()
+) -> dict[Name, str]:
+    """Fill, and prove; return "stored", "refused", "older" or "hidden" for each. Only "stored" may be shared.
+
+    What is `gone` is removed with the same packet, and all other leases are given back.
 
     Raises:
         StoreError: nobody knows whether it was stored; those who joined start over.
@@ -181,18 +200,26 @@ async def fill(ports: Ports, lease: Lease, copies: Mapping[Name, tuple[Copy, Rec
         base = lease.bases.pop(name)
         fills.append((name, base, record, copy.hard - monotonic()))
         tags.update(dict.fromkeys(copy.tags))
-    begin = any(lease.records.get(tag) is None for tag in tags)
-    swapped, epochs = await far.store.ask(ports, far.operations.swap(fills, tags, begin=begin))
+    begin, steps = any(lease.records.get(tag) is None for tag in tags), far.operations
+    step = steps.swap(fills, tags, begin=begin)
+    rest = [name for name in lease.bases if name not in gone]
+    if gone or rest:
+        step = behind(together(steps.unlink(gone), steps.release(rest, lease.id)), step)
+    swapped, epochs = await far.store.ask(ports, step)
+    lease.bases.clear()
     outcomes: dict[Name, str] = {}
-    for (name, (copy, _)), accepted in zip(copies.items(), swapped, strict=True):
+    for (name, (copy, _)), answer in zip(copies.items(), swapped, strict=True):
         fresh = judge(copy, epochs.generation, epochs.records, monotonic()) is Verdict.FRESH
-        outcomes[name] = "refused" if not accepted else "stored" if fresh else "hidden"
+        outcomes[name] = _OUTCOMES.get(answer, answer) if answer != "stored" or fresh else "hidden"
         if outcomes[name] == "stored":
             far.table.drop(
                 name
             )  # a refresh replaced what stands here: who has made it reads it, not what the link tells
             far.store.near.offer(far, name, copy)
     return outcomes
+
+
+_OUTCOMES: Final = {"changed": "refused"}
 
 
 async def release(ports: Ports, lease: Lease, names: Sequence[Name]) -> None:

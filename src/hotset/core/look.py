@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from hotset.core import request
 from hotset.core.find import stand
 from hotset.engine.aside import entry_of
 from hotset.engine.flight import Flight
@@ -14,6 +15,8 @@ from hotset.entry.names import may_match, name_of, pattern, text_of
 from hotset.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from hotset.core.far import Far
     from hotset.core.space import Space
     from hotset.entry.names import Name
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
 _PROCESS: Final = "process"
 _STORE: Final = "cluster"
+_STALE: Final = {Verdict.STALE: "expired", Verdict.ENDED: "ended"}
 
 
 async def lookup(ports: Ports, space: Space, key: str | bytes, kind: Any) -> Hit[Any] | Miss:
@@ -31,8 +35,14 @@ async def lookup(ports: Ports, space: Space, key: str | bytes, kind: Any) -> Hit
     return Miss("shadow") if seen and space.shadow else seen
 
 
-async def see(ports: Ports, space: Space, key: str | bytes, kind: Any) -> Hit[Any] | Miss:
+def see(ports: Ports, space: Space, key: str | bytes, kind: Any) -> Coroutine[Any, Any, Hit[Any] | Miss]:
     """Return what a read of `key` finds, and count a hit. A miss is not counted: a read may follow, which counts it."""
+    if space.engine.off_here:
+        return request.see(ports, space, key, kind, _see)
+    return _see(ports, space, key, kind)
+
+
+async def _see(ports: Ports, space: Space, key: str | bytes, kind: Any) -> Hit[Any] | Miss:
     name = name_of(key)
     slot, value, verdict = space.table.peek(name)
     why = space.table.why(name)
@@ -55,7 +65,7 @@ async def see(ports: Ports, space: Space, key: str | bytes, kind: Any) -> Hit[An
         remembered = entry is not None and entry.flags & NEGATIVE and verdict is Verdict.FRESH
         return Miss(past or ("negative" if remembered else why))
     now = space.engine.clock()
-    return Hit(value, tier, now - entry.began, _left(entry, verdict, now), verdict is Verdict.STALE, entry.tags)
+    return Hit(value, tier, now - entry.began, _left(entry, verdict, now), verdict is not Verdict.FRESH, entry.tags)
 
 
 def holds(space: Space, key: object) -> bool:
@@ -108,7 +118,7 @@ async def _far(ports: Ports, far: Far, name: Name, reason: str) -> tuple[Entry |
         told = "being loaded by another process" if standing.busy else standing.why if standing.mark else reason
         return None, Verdict.DEAD, told, _STORE
     copy = standing.copy
-    why = "negative" if copy.flags & NEGATIVE else "ended" if standing.verdict is Verdict.STALE else reason
+    why = "negative" if copy.flags & NEGATIVE else _STALE.get(standing.verdict, reason)
     return copy, standing.verdict, why, _STORE
 
 

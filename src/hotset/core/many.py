@@ -1,92 +1,73 @@
-"""The read of many keys: one pass over the slots, one look at the store, one loader call for the rest."""
+"""The read of many keys: one pass over the slots, one look at the store, one loader call for the rest.
+
+Each key goes the way of a single read (core/read.py), and joins the loads of single reads as they join it:
+
+near, store ── fresh, or stale and due ─ answer, what is due is loaded anew behind the caller, with one call
+            ├─ claim ── Lead ── all of them with one call (core/batch.py) ─ answer
+            │        └─ Join ── wait, once its own have landed: who join each other never wait crosswise
+            └─ busy ── once nothing else is left: wait until one has changed ─ again
+"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
+from hotset.core import behind
+from hotset.core.batch import Batch, fly, load, some
+from hotset.core.decide import Step
 from hotset.core.find import stand
-from hotset.core.land import Landing, error_made, settle, settle_past, value_made
-from hotset.core.lease import lease_for
-from hotset.core.load import Load, Loader, run
-from hotset.core.read import Answer, answer_of, own_stale
+from hotset.core.fly import Busy, Wanted, own_stale, waited
+from hotset.core.land import fresh_copy, note
+from hotset.core.read import joined, late, led, read, resting, tell_stale, unboard
 from hotset.engine.aside import entry_of
-from hotset.engine.flight import Found, Join, Lead, Past, StartOver, Work
+from hotset.engine.flight import Found, Lead, Past, Work
 from hotset.engine.within import Around
 from hotset.entry.entry import NEGATIVE
-from hotset.entry.epochs import Verdict
 from hotset.entry.lookup import MISSING
-from hotset.entry.names import Name, name_of
-from hotset.errors import NotFound
+from hotset.entry.names import Name, name_of, rejected, text_of
+from hotset.errors import KeyRejected, NotFound
 
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable, Hashable, Iterable, Mapping
 
+    from hotset.core.batch import Keys, Standings
     from hotset.core.far import Standing
-    from hotset.core.land import Made
-    from hotset.core.lease import Lease
+    from hotset.core.load import BatchLoader, Loader
+    from hotset.core.read import Answer
     from hotset.core.space import Space
     from hotset.engine.flight import Flight
     from hotset.entry.entry import Entry
     from hotset.options import Options
-    from hotset.ports.base import Outcome, Ports
+    from hotset.ports.base import Ports
 
-Keys = Mapping[Hashable, str | bytes]
-"""The key of each item that was asked for; the loader is called with items, and answers by item."""
-Standings = Mapping[Name, "Standing"] | None
+    Wants = dict[Hashable, Wanted]
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What one call of a loader of many is for."""
-
-    space: Space
-    keys: Keys
-    loader: Loader
-    options: Options
-    around: Around
-
-
-async def read_many(ports: Ports, space: Space, keys: Keys, loader: Loader, options: Options) -> dict[Hashable, Answer]:
-    """Return the answer for each item that has one: those that the loader leaves out have none."""
-    names, began = {item: name_of(key) for item, key in keys.items()}, space.engine.clock()
-    answers: dict[Hashable, Answer] = {}
-    left = dict(names)
+async def read_many(
+    ports: Ports, space: Space, keys: Keys, loader: BatchLoader, options: Options
+) -> dict[Hashable, Answer]:
+    """Return the answers for each item that has one, in their order: what was not found has none."""
+    reading = _Reading(ports, space, options)
+    left = reading.hits(keys, lambda _: (loader, options))
     while left:
-        standings = await _stand(ports, space, left, options.kind, options, answers)
-        batch = Batch(space, keys, loader, options, Around(space.engine))
-        snapshot = batch.around.snapshot
-        busy = {item: name for item, name in left.items() if not snapshot and _busy(space, standings, name)}
-        work = Work(space.engine.clock())
-        claimed = {item: name for item, name in left.items() if item not in busy and item not in answers}
-        leads, joins = _claim(batch, claimed, work, answers)
-        left = {item: name for item, name in busy.items() if item not in answers}
-        try:
-            if leads:
-                stale = {item: own_stale(flight.stale, _of(standings, flight.name)) for item, flight in leads.items()}
-                await fly(ports, batch, work, leads, standings)
-                led, again = landed(space, leads, stale)
-                answers.update(led)
-                left.update((item, names[item]) for item in again)
-                busy.update((item, names[item]) for item in again)  # others load them: a stale entry does not show it
-            while joins:
-                item, join = joins.popitem()
-                await ports.join(join.flight)
-                flight = join.flight
-                if flight.serves(began) or isinstance(flight.error, Exception):
-                    answers[item] = answer_of(space, flight, own_stale(join.stale, _of(standings, flight.name)))
-                else:
-                    left[item] = names[item]
-        finally:
-            for join in joins.values():
-                space.table.leave(join.flight.work)
-        if left and left.keys() <= busy.keys():  # nothing to do but to wait for who loads them
-            waited = next(iter(left.values()))
-            standing = _of(standings, waited)
-            if standing is not None:
-                await space.wait(ports, waited, standing)
-    return in_order(keys, answers)
+        left = await reading.go_on(keys, loader, left)
+    return in_order(keys, reading.answers)
+
+
+async def read_each(
+    ports: Ports, space: Space, keys: Keys, options: Options, how: Callable[[Any], tuple[Loader, Options]]
+) -> dict[Hashable, Answer]:
+    """Return the answers as `read_many`, where each that is missing is loaded by itself, one after the other."""
+    reading = _Reading(ports, space, options)
+    left = reading.hits(keys, how)
+    await reading.look(left, lambda item: left[item].options.tags)
+    for wanted in reading.due.values():
+        behind.start(ports, wanted)
+    for item, wanted in left.items():
+        if item not in reading.answers:
+            reading.answers[item] = await read(ports, space, wanted.key, wanted.loader, wanted.options)
+    return in_order(keys, reading.answers)
 
 
 def in_order(keys: Keys, answers: Mapping[Hashable, Answer]) -> dict[Hashable, Answer]:
@@ -94,188 +75,228 @@ def in_order(keys: Keys, answers: Mapping[Hashable, Answer]) -> dict[Hashable, A
     return {item: answers[item] for item in keys if item in answers and not isinstance(answers[item][1], NotFound)}
 
 
-def values(answers: Mapping[Any, Answer]) -> dict[Any, Any]:
-    """Return the values of many answers, or raise the first error among them."""
-    for _, error in answers.values():
-        if error is not None:
-            raise error
-    return {item: value for item, (value, _) in answers.items()}
+def unpacked(answers: Mapping[Any, Answer], *, return_exceptions: bool = False) -> dict[Any, Any]:
+    """Return the values of many answers, or raise the first error among them, with a note that names all that failed.
 
-
-async def _stand(
-    ports: Ports,
-    space: Space,
-    names: Mapping[Hashable, Name],
-    kind: Any,
-    options: Options,
-    answers: dict[Hashable, Answer],
-) -> Standings:
-    """Return what stands in the store under the names that have nothing fresh near; what is fresh is answered."""
-    far: dict[Name, None] = {}
-    for item, name in names.items():
-        if space.past(name):
+    `return_exceptions`: return the errors in the places of values; a cancellation is raised all the same.
+    """
+    errors = {item: error for item, (_, error) in answers.items() if error is not None}
+    for error in errors.values():
+        if return_exceptions and isinstance(error, Exception):
             continue
-        near = space.table.found(name)
-        if near is None:
-            far[name] = None
-        else:
-            answers[item] = _answer(near.entry, near.value)
-    standings = await stand(ports, space, list(far), kind, options.tags)
-    for item, name in names.items():
-        standing = _of(standings, name)
-        if standing is not None and standing.copy is not None and standing.verdict is Verdict.FRESH:
-            answers[item] = _answer(standing.copy, standing.copy.value)
-    return standings
+        if len(answers) > 1:
+            note(error, f"hotset: {len(errors)} of {len(answers)} keys failed: {some(list(errors))}")
+        raise error
+    return {item: value if error is None else error for item, (value, error) in answers.items()}
 
 
-def _of(standings: Standings, name: Name) -> Standing | None:
-    return standings.get(name) if standings is not None else None
-
-
-def _answer(entry: Entry, value: Any) -> Answer:
-    return (None, value) if entry.flags & NEGATIVE else (value, None)
-
-
-def _busy(space: Space, standings: Standings, name: Name) -> bool:
-    """Tell whether another process loads it."""
-    standing = _of(standings, name)
-    return standing is not None and standing.busy and not space.table.flying(name)
-
-
-def _claim(
-    batch: Batch, names: Mapping[Hashable, Name], work: Work, answers: dict[Hashable, Answer]
-) -> tuple[dict[Hashable, Flight], dict[Hashable, Join]]:
-    """Claim every slot: fresh values go into the answers, the rest is returned, own flights and those of others."""
-    space = batch.space
-    leads: dict[Hashable, Flight] = {}
-    joins: dict[Hashable, Join] = {}
-    for item, name in names.items():
-        if space.past(name):
-            leads[item] = Past(space.table, name, work)
-            continue
-        if batch.around.snapshot:
-            leads[item] = Past(space.table, name, work, entry_of(space.table.peek(name)[0]))
-            continue
-        claim = space.table.claim(name, work)
-        if isinstance(claim, Lead):
-            leads[item] = claim.flight
-        elif isinstance(claim, Join):
-            joins[item] = claim
-        elif isinstance(claim, Found):
-            answers[item] = _answer(claim.entry, claim.value)
-    return leads, joins
-
-
-async def fly(ports: Ports, batch: Batch, work: Work, leads: Mapping[Hashable, Flight], standings: Standings) -> None:
-    """Load all that this caller leads, and what it reads past the cache, with one call, and settle all of it."""
-    space = batch.space
-
-    async def job(ports: Ports) -> None:
-        lease = None
+def asked_for(keys: Iterable[Any]) -> dict[Any, str | bytes]:
+    """Return keys as items that are their own keys; KeyRejected for what is no collection of them."""
+    items: dict[Any, str | bytes] = {}
+    for key in several(keys):
         try:
-            mine = dict(leads)
-            kept = [flight.name for flight in leads.values() if not isinstance(flight, Past)]
-            if standings is not None and kept:
-                taken = {name: standings[name] for name in kept}
-                lease = await lease_for(ports, space, taken, batch.options)
-                mine = _won(space, mine, lease)
-            if mine:
-                await _load(ports, batch, work, mine, lease)
-        except BaseException as stopped:
-            for flight in leads.values():
-                if not flight.settled:
+            items[key] = key
+        except TypeError:  # it has no hash
+            raise rejected(key) from None
+    return items
+
+
+def several(items: Iterable[Any]) -> Iterable[Any]:
+    """Return items as they are; KeyRejected for one text, whose characters nobody means."""
+    if isinstance(items, str | bytes):
+        raise KeyRejected(f"{items!r} is one key, where several are asked for: write [{items!r}]")
+    return items
+
+
+class _Reading:
+    """One read of many, while it goes on."""
+
+    def __init__(self, ports: Ports, space: Space, options: Options) -> None:
+        self.ports = ports
+        self.space = space
+        self.options = options
+        self.answers: dict[Hashable, Answer] = {}
+        self.due: Wants = {}
+        """What was answered, and is to be loaded anew behind the caller."""
+        self._standings: Standings = None
+
+    # -- what is found
+
+    def hits(self, keys: Keys, how: Callable[[Any], tuple[Loader, Options]]) -> Wants:
+        """Answer what is a plain hit; return what is wanted of the others, and how each is loaded."""
+        space, left = self.space, {}
+        for item, key in keys.items():
+            value = space.hit(key, MISSING, max_age=self.options.max_age)
+            if value is not MISSING:
+                self.answers[item] = value, None
+            else:
+                left[item] = Wanted(space, key, name_of(key), *how(item))
+        return left
+
+    async def look(self, wants: Wants, tags: Callable[[Any], tuple[str, ...]]) -> None:
+        """Answer what may be, near or in the store. `tags`: those that an entry is known beforehand to have."""
+        space, far, foreseen = self.space, dict[Name, None](), dict.fromkeys(self.options.tags)
+        for item, wanted in wants.items():
+            if space.past(wanted.name):
+                continue
+            near = space.table.found(wanted.name, wanted.takes)
+            if near is not None:
+                self._take(item, wanted, near.entry, near.value)
+                continue
+            wanted.step = Step.LOAD  # nobody vouches for what is near, if there is a store
+            far[wanted.name] = None
+            if space.far is not None:
+                foreseen.update(dict.fromkeys(tags(item)))
+        self._standings = await stand(self.ports, space, list(far), self.options.kind, list(foreseen))
+        now = space.engine.clock()
+        for item, wanted in wants.items():
+            standing = self._standing(wanted)
+            copy = standing.copy if standing is not None else None
+            if standing is not None and copy is not None and wanted.takes(copy, standing.verdict, now):
+                self._take(item, wanted, copy, copy.value)
+
+    def _standing(self, wanted: Wanted) -> Standing | None:
+        return self._standings.get(wanted.name) if self._standings is not None else None
+
+    def _take(self, item: Hashable, wanted: Wanted, entry: Entry, value: Any) -> None:
+        if wanted.step is not Step.ANSWER:
+            self.due[item] = wanted
+            if wanted.step is Step.REVALIDATE:
+                tell_stale(wanted, entry, "revalidating")
+        self.answers[item] = (None, fresh_copy(value)) if entry.flags & NEGATIVE else (value, None)
+
+    # -- one round
+
+    async def go_on(self, keys: Keys, loader: BatchLoader, left: Wants) -> Wants:
+        """Answer what can be answered in one round; return what is to be read again."""
+        space, before = self.space, loader.tags_before
+        batch = Batch(space, keys, loader, self.options, Around(space.engine))
+        await self.look(left, lambda item: before(item) if before is not None else ())
+        self._refresh(batch)
+        left = {item: wanted for item, wanted in left.items() if item not in self.answers}
+        elsewhere: dict[Hashable, Standing] = {}
+        for item, wanted in left.items():
+            standing = self._standing(wanted)
+            if (
+                standing is not None
+                and standing.busy
+                and not (batch.around.snapshot or space.table.flying(wanted.name))
+            ):
+                elsewhere[item] = standing
+        leads, joins = self._claim(batch, {item: each for item, each in left.items() if item not in elsewhere})
+        again: Wants = {item: left[item] for item in elsewhere}
+        try:
+            if leads:
+                await self._lead(batch, left, leads, again)
+            while joins:
+                item, (flight, stale) = joins.popitem()
+                await self._join(left[item], item, flight, stale, again)
+        finally:
+            for flight, _ in joins.values():
+                space.table.leave(flight.work)
+        self._refresh(batch)
+        elsewhere |= {
+            item: flight.error.standing for item, (flight, _) in leads.items() if isinstance(flight.error, Busy)
+        }
+        if again and again.keys() == elsewhere.keys():
+            await self._wait(again, elsewhere)
+        return again
+
+    def _claim(
+        self, batch: Batch, wants: Wants
+    ) -> tuple[dict[Hashable, tuple[Flight, Entry | None]], dict[Hashable, tuple[Flight, Entry | None]]]:
+        """Claim every slot; return own flights and those of others, with what this caller may fall back on."""
+        space, work = self.space, Work(self.space.engine.clock())
+        leads: dict[Hashable, tuple[Flight, Entry | None]] = {}
+        joins: dict[Hashable, tuple[Flight, Entry | None]] = {}
+        for item, wanted in wants.items():
+            name, standing = wanted.name, self._standing(wanted)
+            if space.past(name):
+                leads[item] = Past(space.table, name, work), None
+                continue
+            if batch.around.snapshot:
+                stale = own_stale(entry_of(space.table.peek(name)[0]), standing)
+                leads[item] = Past(space.table, name, work, stale), stale
+                continue
+            claim = space.table.claim(name, work, wanted.takes)
+            if isinstance(claim, Found):
+                self._take(item, wanted, claim.entry, claim.value)
+                continue
+            stale = wanted.decided(claim.stale, standing)
+            if stale is not None and (rest := resting(wanted, stale)) is not None:
+                unboard(wanted, claim)
+                self.answers[item] = rest
+            else:
+                (leads if isinstance(claim, Lead) else joins)[item] = claim.flight, stale
+        return leads, joins
+
+    async def _lead(
+        self, batch: Batch, wants: Wants, leads: Mapping[Hashable, tuple[Flight, Entry | None]], again: Wants
+    ) -> None:
+        """Load what this caller leads, with one call; each key waits for as long as its own patience lasts."""
+        flights = {item: flight for item, (flight, _) in leads.items()}
+        work = next(iter(flights.values())).work
+        limits = [limit for limit in (wants[item].patience() for item in leads) if limit is not None]
+        if any(isinstance(flight, Past) for flight in flights.values()):
+            limits = []  # its loader runs where its caller is, in whose transaction it may be
+        await fly(self.ports, batch, work, flights, self._standings, min(limits, default=None))
+        for item, (flight, stale) in leads.items():
+            wanted = wants[item]
+            if not flight.settled:
+                await self.ports.join(flight, wanted.patience())
+            self._land(wanted, item, led(wanted, flight, stale), again)
+
+    async def _join(self, wanted: Wanted, item: Hashable, flight: Flight, stale: Entry | None, again: Wants) -> None:
+        """Wait for somebody else's flight."""
+        if wanted.space.events.heard("joined"):
+            wanted.space.events.emit("joined", text_of(wanted.name))
+        await self.ports.join(flight, wanted.patience())
+        self._land(wanted, item, joined(wanted, flight, stale), again)
+
+    def _land(self, wanted: Wanted, item: Hashable, answer: Answer | None, again: Wants) -> None:
+        if answer is None:
+            again[item] = wanted
+        else:
+            self.answers[item] = answer
+
+    async def _wait(self, again: Wants, elsewhere: Mapping[Hashable, Standing]) -> None:
+        """Wait until one of what other processes load has changed; what has no patience left is answered late."""
+        for item, wanted in list(again.items()):
+            patience = wanted.patience()
+            if patience is not None and patience <= 0:
+                self.answers[item] = late(wanted, elsewhere[item].copy)
+                del again[item]
+        if again:
+            first = min(again, key=lambda item: _or_endless(again[item].patience()))
+            await waited(self.ports, again[first], elsewhere[first])
+
+    def _refresh(self, batch: Batch) -> None:
+        """Load what is due anew behind the caller, with one call."""
+        due, self.due = self.due, {}
+        space, work = self.space, Work(self.space.engine.clock())
+        boarded = {item: behind.board(wanted, work, batch.around) for item, wanted in due.items()}
+        flights = {item: flight for item, flight in boarded.items() if flight is not None}
+        if not flights:
+            return
+
+        async def job(ports: Ports) -> None:
+            try:
+                still = await behind.still_due(ports, {flight: due[item] for item, flight in flights.items()})
+                standings = {flight.name: standing for flight, standing in still.items() if standing is not None}
+                mine = {item: flight for item, flight in flights.items() if flight in still}
+                if mine:
+                    await load(ports, batch, work, mine, standings or None)
+            except BaseException as stopped:
+                for flight in flights.values():
                     space.table.give_up(flight, stopped)
-            if lease is not None:
-                lease.forsake()
-            raise
+                raise
+            for item, flight in flights.items():
+                behind.tell(due[item], flight)
 
-    await ports.lead(work, job, asynchronous=batch.loader.asynchronous)
-
-
-async def past_many(ports: Ports, space: Space, keys: Keys, loader: Loader, options: Options) -> dict[Hashable, Past]:
-    """Straight to the loader of many, shared with nobody and not kept; return the flights, settled."""
-    work, batch = Work(space.engine.clock()), Batch(space, keys, loader, options, Around(space.engine))
-    flights = {item: Past(space.table, name_of(key), work) for item, key in keys.items()}
-    await fly(ports, batch, work, flights, None)
-    return flights
+        if not self.ports.behind(work, job, space.pool, asynchronous=batch.loader.asynchronous):
+            for item, flight in flights.items():
+                behind.give_up(due[item], flight, "full")
 
 
-def landed(
-    space: Space, leads: Mapping[Hashable, Flight], stale: Mapping[Hashable, Entry | None]
-) -> tuple[dict[Hashable, Answer], list[Hashable]]:
-    """Return what settled flights answer, and what is to be read again; what their loader left out is neither."""
-    answers: dict[Hashable, Answer] = {}
-    again: list[Hashable] = []
-    for item, flight in leads.items():
-        if isinstance(flight.error, ReadAgain):
-            again.append(item)
-        elif not isinstance(flight.error, StartOver):
-            answers[item] = answer_of(space, flight, stale.get(item))
-    return answers, again
-
-
-class ReadAgain(StartOver):
-    """Settles a flight whose key somebody else loads: it is read again, by its leader too."""
-
-
-def _won(space: Space, flights: dict[Hashable, Flight], lease: Lease | None) -> dict[Hashable, Flight]:
-    """Return the flights whose lease was won, all of them where the store is away; the others are over."""
-    if lease is None:
-        return flights
-    won: dict[Hashable, Flight] = {}
-    for item, flight in flights.items():
-        if isinstance(flight, Past) or flight.name in lease.bases:
-            won[item] = flight
-        else:
-            space.table.give_up(flight, ReadAgain())
-    return won
-
-
-async def _load(ports: Ports, batch: Batch, work: Work, flights: dict[Hashable, Flight], lease: Lease | None) -> None:
-    """Call the loader of many once and settle all its flights."""
-    space, keys, loader, options = batch.space, batch.keys, batch.loader, batch.options
-    whole = Loader(loader.function, (list(flights), *loader.arguments), asynchronous=loader.asynchronous)
-    load = Load(tuple(keys[item] for item in flights), MISSING)
-    values, error = await run(ports, space, work, whole, load)
-    spoilt = batch.around.spoilt()
-    if error is None and not isinstance(values, Mapping):
-        error = TypeError(f"a loader of many returns a mapping of key to value, not {type(values).__name__}")
-    landing, results = Landing(space, lease, options), []
-    for item, flight in flights.items():
-        if isinstance(flight, Past):
-            flight.spoilt = spoilt or batch.around.snapshot
-            _settle_past(space, flight, keys[item], values, item, error)
-        elif spoilt:
-            space.table.give_up(flight, ReadAgain())
-        elif (made := _made(batch, landing, flight, item, load, (values, error))) is not None:
-            results.append(made)
-        else:
-            space.table.give_up(flight, StartOver())
-    if spoilt and lease is not None:
-        lease.forsake()
-    else:
-        await settle(ports, landing, results)
-
-
-def _made(batch: Batch, landing: Landing, flight: Flight, item: Hashable, load: Load, outcome: Outcome) -> Made | None:
-    """Return what a flight is settled with; None if the loader left it out, and that is not to be remembered."""
-    (values, error), key, tags_of = outcome, batch.keys[item], batch.loader.tags_of
-    if error is not None:
-        return error_made(landing, flight, key, error)
-    if item not in values:
-        return error_made(landing, flight, key, NotFound(key)) if batch.options.negative_ttl else None
-    try:
-        tags = tags_of(item, values[item]) if tags_of is not None else ()
-    except Exception as failed:  # noqa: BLE001  a value without what its tags name did not load
-        return error_made(landing, flight, key, failed)
-    return value_made(landing, flight, key, load, values[item], tags)
-
-
-def _settle_past(
-    space: Space, flight: Past, key: str | bytes, values: Any, item: Hashable, error: Exception | None
-) -> None:
-    """Settle what was loaded past the cache; what the loader left out has no answer."""
-    if error is None and item not in values:
-        flight.settle(None, StartOver(), shareable=False)
-        return
-    settle_past(space, flight, key, (values[item] if error is None else None, error))
+def _or_endless(patience: float | None) -> float:
+    return math.inf if patience is None else patience

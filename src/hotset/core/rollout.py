@@ -81,19 +81,17 @@ def paths(table: Slots, rollout: Rollout | None) -> tuple[Get, Get]:
         return table.get, table.get
 
     def get(key: Any, default: Any = None, *, max_age: Any = None, type: Any = None) -> Any:
-        if max_age is not None:
-            return table.get(key, default, max_age=max_age)  # refuses it
         if rollout.past(name_of(key)):
             table.misses += default is not MISSING
         elif not rollout.shadow:
-            return table.get(key, default, type=type)
+            return table.get(key, default, max_age=max_age, type=type)
         elif default is not MISSING:
-            table.get(key, default, type=type)  # counted, and not served
+            table.get(key, default, max_age=max_age, type=type)  # counted, and not served
         return default
 
     return get, _nothing if rollout.compares else get
 
 
-def _nothing(key: Any, default: Any = None) -> Any:  # noqa: ARG001  called as a table's `get`
+def _nothing(key: Any, default: Any = None, *, max_age: Any = None) -> Any:  # noqa: ARG001  called as a table's `get`
     """Every read with a loader is the core's, which may have to compare it."""
     return default

@@ -5,20 +5,24 @@ from __future__ import annotations
 import math
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from hotset.config.environment import disabled
 from hotset.config.tiers import Memory, Null, Tiers, in_order
 from hotset.core.rollout import paths, rollout_of
+from hotset.engine.fence import FencedTable
 from hotset.engine.memory import MemoryEngine
 from hotset.engine.scope import why_off
 from hotset.engine.within import within
 from hotset.entry.codecs import codec_of
+from hotset.entry.entry import Spans
+from hotset.entry.forms import called
 from hotset.entry.registry import Registry
 from hotset.errors import ConfigError
-from hotset.options import seconds
+from hotset.options import FOREVER, seconds
 from hotset.ports.background import need_threads
-from hotset.ports.pool import Pool
+from hotset.ports.pool import PLACES, Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from hotset.core.far import Far, Standing
     from hotset.core.rollout import Get, Rollout
     from hotset.core.store import Store
+    from hotset.engine.fence import Fence
     from hotset.engine.protocol import Slots
     from hotset.engine.within import Within
     from hotset.entry.codec import Codec
@@ -53,12 +58,16 @@ class Settings:
     """Seconds for which a link that was proven alive vouches for copies near."""
     blind_ttl: float = 5.0
     """Seconds for which a value is kept that was loaded while store and link were out of reach."""
+    hold_off: float = 0.0
+    """Seconds for which the source may lag behind an ending; 0: it does not."""
     signing_keys: tuple[bytes, ...] = field(default=(), repr=False)
     """The secrets of the codec that signs: the first signs, each of them is accepted."""
     rollout: Rollout | None = None
     """For which keys it is used, and how far; None: for all, and fully."""
     strict: bool = False
     """Whether values are checked as a store would, and a store that is away is an error to who writes."""
+    refresh_concurrency: int = PLACES
+    """How many loads that nobody waits for go on at once."""
 
 
 class Space:
@@ -70,6 +79,7 @@ class Space:
         "engine",
         "get",
         "hit",
+        "kinds",
         "namespace",
         "options",
         "pool",
@@ -100,6 +110,8 @@ class Space:
         self.store = store
         self.table: Slots = engine.table(namespace)
         self._far = _far(store, namespace, self.table, self.codec)
+        self.kinds: dict[str, Any] = {}
+        """The types that families and cached functions of this cache name for their values, by their own names."""
         self.get: Get
         """What a face's `get` is."""
         self.hit: Get
@@ -128,6 +140,8 @@ class Space:
 
     def past(self, name: Name) -> str:
         """Return why a read of this key goes past the cache: as `off`, or "share"; "" when it does not."""
+        if not self.engine.off_here and self.settings.rollout is None:
+            return ""
         return why_off(self.engine) or (self.rollout.past(name) if self.rollout is not None else "")
 
     def unserved(self, name: Name) -> str:
@@ -155,21 +169,25 @@ class Space:
         return None if self.engine.alone else self._far
 
     @property
+    def fence(self) -> Fence | None:
+        """What was ended or written under which names while a load of many goes on; None where a store decides that."""
+        return self.table.fence if isinstance(self.table, FencedTable) else None
+
+    @property
     def keeps(self) -> bool:
         """Whether the slots take what no store has confirmed: without a store, or blind, while it is out of reach."""
         return self.far is None or self.far.store.near.blind_since < math.inf
 
-    @property
-    def longest(self) -> float:
-        """The longest life, in seconds, of what no store has confirmed."""
-        return math.inf if self.far is None else self.settings.blind_ttl
+    def bounded(self, good: Spans) -> Spans:
+        """Return how long something is good that no store has confirmed: blind, `blind_ttl` at the most."""
+        return good if self.far is None else Spans(min(good.life, self.settings.blind_ttl))
 
-    def go_on(self, beyond: Callable[[Any, Any, Any], Any]) -> None:
-        """Have the table's own `get` go on to the store, where there is one, with name, default and type."""
+    def go_on(self, beyond: Callable[[Any, Any, Any, Any], Any]) -> None:
+        """Have the table's own `get` go on to the store, where there is one, with name, default, type and age."""
         if self._far is not None:
             self._far.table.beyond = beyond
 
-    async def wait(self, ports: Ports, name: Name, standing: Standing) -> None:
+    async def wait(self, ports: Ports, name: Name, standing: Standing, patience: float | None = None) -> None:
         """Wait until what was found busy has changed in the store, or a while: then the caller looks for itself."""
         far = self.far
         if far is None or self.shadow:  # then nobody takes what another loads
@@ -182,14 +200,26 @@ class Space:
             near.watch(far, name, standing, wake)
 
         try:
-            await ports.wait(subscribe, min(_PATIENCE, self.options.lease_timeout) if told else _UNTOLD)
+            most = min(_PATIENCE, self.options.lease_timeout) if told else _UNTOLD
+            await ports.wait(subscribe, most if patience is None else min(most, patience))
         finally:
             near.unwatch(far, name, woken)
 
     def child(self, name: str, options: Options, codec: Codec | None = None) -> Space:
         """Return the space of a namespace within this one: slots and tags of its own, the capacity shared."""
-        path, codec = f"{self.namespace}/{namespace(name)}", codec or self.codec
-        return Space(self.tiers, self.engine, path, options, self.pool, self.settings, codec, self.store)
+        return self.beside(f"{self.namespace}/{namespace(name)}", options, codec or self.codec)
+
+    def beside(self, path: str, options: Options, codec: Codec) -> Space:
+        """Return the space of another namespace of this cache, by the whole of its name, escaped."""
+        space = Space(self.tiers, self.engine, path, options, self.pool, self.settings, codec, self.store)
+        space.kinds = self.kinds
+        return space
+
+    def meets(self, kind: Any) -> Any:
+        """Return a type of values, noted as one that this cache keeps; None and Any say nothing."""
+        if kind is not None and kind is not Any:
+            self.kinds[called(kind) if isinstance(kind, type) else repr(kind)] = kind
+        return kind
 
 
 def open_space(tiers: tuple[str | Tier, ...], name: str, options: Options, settings: Settings) -> Space:
@@ -205,7 +235,7 @@ def open_space(tiers: tuple[str | Tier, ...], name: str, options: Options, setti
     engine, store = MemoryEngine(capacity, strict=settings.strict), None
     if described.store is not None:
         engine, store = _with_store(capacity, described.store, settings)
-    return Space(described, engine, outermost, options, Pool(), settings, codec, store)
+    return Space(described, engine, outermost, options, Pool(settings.refresh_concurrency), settings, codec, store)
 
 
 def _with_store(capacity: int, description: Redis, settings: Settings) -> tuple[MemoryEngine, Store]:
@@ -218,7 +248,8 @@ def _with_store(capacity: int, description: Redis, settings: Settings) -> tuple[
     engine = MemoryEngine(capacity, kind=NearTable, strict=settings.strict)
     near = Near(engine)
     near.bus = link(description, settings.heartbeat, near)
-    return engine, Store(description.where, clients(description), operations, near)
+    steps = partial(operations, hold_off=settings.hold_off)
+    return engine, Store(description.where, clients(description), steps, near, settings.hold_off)
 
 
 def _far(store: Store | None, name: str, table: Slots, codec: Codec) -> Far | None:
@@ -231,22 +262,38 @@ def settle(
     around_load: Callable[[], AbstractContextManager[Any]] | None,
     codec: str,
     signing: object,
-    heartbeat: object,
-    blind_ttl: object,
+    times: tuple[object, object, object],
     rollout: tuple[object, object, object],
     strict: object,
+    refresh_concurrency: object,
 ) -> Settings:
-    """Return the settings of a cache; ConfigError for a wrong one. A roll-out: its mode, share and verify."""
+    """Return the settings of a cache; ConfigError for a wrong one.
+
+    Its times: heartbeat, blind_ttl and hold_off. A roll-out: its mode, share and verify.
+    """
+    heartbeat, blind_ttl, hold_off = times
     if not isinstance(strict, bool):
         raise ConfigError(f"strict: True or False, not {strict!r}")
-    blind = 0.0 if blind_ttl == 0 and not isinstance(blind_ttl, bool) else seconds(blind_ttl, "blind_ttl")
+    blind, held = (
+        0.0 if given == 0 and not isinstance(given, bool) else seconds(given, name)
+        for given, name in ((blind_ttl, "blind_ttl"), (hold_off, "hold_off"))
+    )
+    if held >= FOREVER:
+        raise ConfigError("hold_off: how long the source may lag, such as 5; without an end nothing would be cached")
     around = nullcontext if around_load is None else around_load
     keys: tuple[bytes, ...] = ()
     if signing != ():
         from hotset.entry.pickled import signing_keys
 
         keys = signing_keys(signing)
-    return Settings(around, codec, seconds(heartbeat, "heartbeat"), blind, keys, rollout_of(*rollout), strict)
+    beat, places = seconds(heartbeat, "heartbeat"), _places(refresh_concurrency)
+    return Settings(around, codec, beat, blind, held, keys, rollout_of(*rollout), strict, places)
+
+
+def _places(number: object) -> int:
+    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+        raise ConfigError(f"refresh_concurrency: a whole number from 1 on, not {number!r}")
+    return number
 
 
 def namespace(name: object) -> str:

@@ -61,11 +61,14 @@ class Store:
         clients: Clients,
         operations: Callable[[str], Operations],
         near: Near,
+        hold_off: float = 0.0,
     ) -> None:
         self.where = where
         self.clients = clients
         self.operations = operations
         self.near = near
+        self.hold_off = hold_off
+        """Seconds for which the source may lag behind an ending; 0: it does not."""
         self.trust = Trust(self._probe, lambda: bool(self.owing), self._left, self._regained)
         self.owing: set[Owes] = set()
         """The namespaces with endings that are to be delivered."""

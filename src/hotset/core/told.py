@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from hotset.core import compare, look
+from hotset.core import compare, look, request
 from hotset.core.load import Load, Loader, loading
 from hotset.core.read import read
 from hotset.entry.lookup import MISSING, Hit
 from hotset.entry.names import name_of
+from hotset.options import ATTENDED
 
 if TYPE_CHECKING:
     from hotset.core.space import Space
@@ -39,7 +40,8 @@ class Told:
 async def told(ports: Ports, space: Space, key: str | bytes, loader: Loader, options: Options) -> Told | BaseException:
     """Return the fresh value of `key`, loaded if need be, with its times; or what a face is to raise in its place.
 
-    Such a hit is not verified: its loader belongs to the request that is answered with it, and is not run after that.
+    Such a hit is not verified, nor refreshed behind its caller: its loader belongs to the request that is answered with
+    it, and is not run after that.
     """
     if past := space.unserved(name_of(key)):
         value, error = await compare.read(ports, space, key, loader, options)
@@ -47,8 +49,8 @@ async def told(ports: Ports, space: Space, key: str | bytes, loader: Loader, opt
     found = await look.see(ports, space, key, options.kind)
     if isinstance(found, Hit) and not found.stale:
         return Told(found.value, found.age, found.ttl_left)
-    run = _Run(loader, space)
-    value, error = await read(ports, space, key, run.loader, options)
+    run, options = _Run(loader, space), options.override(ATTENDED)
+    value, error = await request.read(ports, space, key, run.loader, options, read)
     if error is not None:
         return error
     forward: Literal["miss", "stale"] = "stale" if found else "miss"

@@ -13,6 +13,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hotset.core import request
 from hotset.core.ending import end, end_all
 from hotset.engine.within import Within, adrift
 from hotset.entry.names import pattern
@@ -111,7 +112,7 @@ class Transaction(Within):
         """As `commit`, awaiting the stores."""
         from hotset.ports.aio import AioPorts
 
-        await _perform(lambda space: AioPorts(space.pool), self._take(wrote=wrote))
+        await _perform(lambda _: AioPorts(), self._take(wrote=wrote))
 
     def record(self, endings: Mapping[_Ending, tuple[Space, bool]]) -> bool:
         """Record endings in the innermost frame; False if the transaction is over by now."""
@@ -160,6 +161,9 @@ def defer(
         )
     if match is not None:
         pattern(match)  # a wrong one shows where it is written
+    request.end(space, names, tags, match)  # its commit may come from a context that is not the request's
+    if everything:
+        request.end_all(space)
     what: list[tuple[str, Any]] = [*(("name", name) for name in names), *(("tag", tag) for tag in tags)]
     what += [("match", match)] * (match is not None) + [("all", None)] * everything
     endings = [_Ending(space.table, wait, gone, kind, value) for kind, value in what]
