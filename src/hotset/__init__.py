@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hotset.config.redis import Redis
     from hotset.config.tiers import Memory, Null
     from hotset.core.load import Load, loading
+    from hotset.core.warm import Warmed
     from hotset.entry.lookup import Explanation, Hit, Miss
     from hotset.errors import (
         CodecError,
@@ -45,6 +46,7 @@ _ROOMS = {
     "config.redis": ("Redis",),
     "config.tiers": ("Memory", "Null"),
     "core.load": ("Load", "loading"),
+    "core.warm": ("Warmed",),
     "entry.lookup": ("Explanation", "Hit", "Miss"),
     "errors": (
         *("CodecError", "ConfigError", "HotsetError", "KeyRejected", "LoadTimeout", "NotFound", "StoreError"),
@@ -86,6 +88,7 @@ __all__ = [
     "StoreStatus",
     "StoreTimeout",
     "StoreUnavailable",
+    "Warmed",
     "WouldDeadlock",
     "__version__",
     "loading",

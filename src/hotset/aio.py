@@ -5,37 +5,43 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, final, overload
 
 from hotset.config.environment import from_environment
-from hotset.core import change, find, look, state
+from hotset.core import change, find, look, saved, state
 from hotset.core.alter import alter
-from hotset.core.compare import read, read_many, refresh
-from hotset.core.load import Loader, is_async, loader_of
-from hotset.core.many import values
+from hotset.core.compare import read, read_each, read_many, refresh
+from hotset.core.load import BatchLoader, loader_of
+from hotset.core.many import asked_for, several, unpacked
+from hotset.core.sources import many_of
 from hotset.core.space import open_space, settle
 from hotset.core.told import told
-from hotset.core.transaction import Scope
-from hotset.engine.scope import Off
+from hotset.core.warm import pace, warm
 from hotset.entry.lookup import MISSING
-from hotset.entry.names import pattern
 from hotset.errors import ConfigError
+from hotset.face import Face
 from hotset.options import Options
+from hotset.ports.abreast import in_thread, tasks
 from hotset.ports.aio import AioPorts
+from hotset.ports.sync import SYNC, run_sync
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable
     from contextlib import AbstractContextManager
+    from os import PathLike
     from types import TracebackType
     from typing import Self, Unpack
 
     from hotset.cached import AsyncCached, Cached, Decorator
     from hotset.config.tiers import Tier
+    from hotset.core.batch import Keys
     from hotset.core.change import Values
+    from hotset.core.load import Loader
+    from hotset.core.read import Answer
+    from hotset.core.sources import Source
     from hotset.core.space import Space
     from hotset.core.told import Told
+    from hotset.core.warm import Pace, WarmArgs, Warmed
     from hotset.entry.lookup import Explanation, Hit, Miss
-    from hotset.events import Listener
     from hotset.family import AsyncFamily
-    from hotset.options import Duration, OptionArgs
-    from hotset.stats import Stats, Status
+    from hotset.options import Age, Duration, OptionArgs
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -44,7 +50,7 @@ C = TypeVar("C", bound=type)
 
 
 @final
-class AsyncCache:
+class AsyncCache(Face):
     """The async face of a cache; see `Cache`, whose members it has with the same signatures.
 
     Sync loaders run in a bounded pool of threads. A caller that is cancelled leaves its load to those who still wait
@@ -60,19 +66,21 @@ class AsyncCache:
         signing_keys: Iterable[str | bytes] = (),
         heartbeat: Duration = 1.0,
         blind_ttl: Duration = 5.0,
+        hold_off: Duration = 0,
         mode: str = "on",
         share: float = 1.0,
         verify: float = 0.0,
         strict: bool = False,
+        refresh_concurrency: int = 8,
         **options: Unpack[OptionArgs],
     ) -> None:
-        rollout = mode, share, verify
-        settings = settle(around_load, codec, signing_keys, heartbeat, blind_ttl, rollout, strict)
-        self._open(open_space(tiers, namespace, Options().override(options), settings))
+        times, rollout = (heartbeat, blind_ttl, hold_off), (mode, share, verify)
+        settings = settle(around_load, codec, signing_keys, times, rollout, strict, refresh_concurrency)
+        self._open(open_space(tiers, namespace, Options().default(options), settings))
 
     def _open(self, space: Space) -> None:
         self._space = space
-        self._ports = AioPorts(space.pool)
+        self._ports = AioPorts()
 
     @classmethod
     def _over(cls, space: Space) -> AsyncCache:
@@ -94,15 +102,20 @@ class AsyncCache:
     # -- reading
 
     @overload
-    async def get(self, key: str | bytes, default: None = None, *, max_age: None = None, type: type[T]) -> T | None: ...
+    async def get(
+        self, key: str | bytes, default: None = None, *, max_age: Duration | None = None, type: type[T]
+    ) -> T | None: ...
     @overload
-    async def get(self, key: str | bytes, default: T, *, max_age: None = None, type: type[T]) -> T: ...
+    async def get(self, key: str | bytes, default: T, *, max_age: Age = None, type: type[T]) -> T: ...
     @overload
-    async def get(self, key: str | bytes, default: Any = None, *, max_age: None = None, type: None = None) -> Any: ...
+    async def get(self, key: str | bytes, default: Any = None, *, max_age: Age = None, type: None = None) -> Any: ...
     async def get(self, key: str | bytes, default: Any = None, *, max_age: Any = None, type: Any = None) -> Any:
-        """Return the fresh value of `key`, else `default`. `type` names what the value is, for type checkers."""
+        """Return the fresh value of `key`, else `default`. `type` names what the value is, for type checkers.
+
+        `max_age`: nor one whose load, or write, began longer ago than that.
+        """
         value = self._space.get(key, MISSING, max_age=max_age)
-        return value if value is not MISSING else await find.get(self._ports, self._space, key, default, type)
+        return value if value is not MISSING else await find.get(self._ports, self._space, key, default, type, max_age)
 
     async def lookup(self, key: str | bytes) -> Hit[Any] | Miss:
         """Return a `Hit` with the value, its tier, age and tags, or a falsy `Miss` that says why."""
@@ -125,7 +138,7 @@ class AsyncCache:
     async def _load(
         self, key: str | bytes, function: Callable[..., Any], loader: Callable[[], Loader], options: Options
     ) -> Any:
-        value = self._space.hit(key, MISSING)
+        value = self._space.hit(key, MISSING, max_age=options.max_age)
         if value is not MISSING:
             return value
         _callable(function)
@@ -151,21 +164,35 @@ class AsyncCache:
 
     async def get_many(self, keys: Iterable[str | bytes]) -> dict[str | bytes, Any]:
         """Return the fresh values among `keys`; those that have none are left out."""
-        return await self._get_many(keys, None)
+        return await self._get_many(several(keys), None)
 
     async def _get_many(self, keys: Iterable[str | bytes], kind: Any) -> dict[Any, Any]:
         return await find.get_many(self._ports, self._space, keys, kind)
 
     async def get_or_load_many(
-        self, keys: Iterable[str | bytes], loader: Callable[[list[Any]], Any], **options: Unpack[OptionArgs]
+        self,
+        keys: Iterable[str | bytes],
+        loader: Callable[[list[Any]], Any],
+        *,
+        return_exceptions: bool = False,
+        **options: Unpack[OptionArgs],
     ) -> dict[str | bytes, Any]:
-        """Return the values of `keys`, the missing ones loaded with one call of `loader`, sync or async."""
-        given = Loader(loader, (), asynchronous=is_async(loader))
-        return await self._read_many({key: key for key in keys}, given, self._space.options.override(options))
+        """Return the values of `keys`, the missing ones loaded with one call of `loader`, sync or async.
 
-    async def _read_many(self, keys: Mapping[Any, str | bytes], loader: Loader, options: Options) -> dict[Any, Any]:
+        See `Cache.get_or_load_many`.
+        """
+        loads = BatchLoader(loader)
+        answers = await self._read_many(asked_for(keys), loads, self._space.options.override(options))
+        return unpacked(answers, return_exceptions=return_exceptions)
+
+    async def _read_many(self, keys: Keys, loader: BatchLoader, options: Options) -> dict[Any, Answer]:
         _callable(loader.function)
-        return values(await read_many(self._ports, self._space, keys, loader, options))
+        return await read_many(self._ports, self._space, keys, loader, options)
+
+    async def _read_each(
+        self, keys: Keys, options: Options, how: Callable[[Any], tuple[Loader, Options]]
+    ) -> dict[Any, Answer]:
+        return await read_each(self._ports, self._space, keys, options, how)
 
     # -- writing
 
@@ -220,7 +247,7 @@ class AsyncCache:
         from hotset.family import AsyncFamily
         from hotset.shape import shape
 
-        return AsyncFamily(self, shape(template, type, self._space.options, options))
+        return AsyncFamily(self, shape(template, self._space.meets(type), self._space.options, options))
 
     @overload
     def cached(  # type: ignore[overload-overlap]  # what is awaited is the narrower of the two
@@ -244,49 +271,42 @@ class AsyncCache:
 
     def child(self, name: str, **options: Unpack[OptionArgs]) -> AsyncCache:
         """Return a namespace within this one, with its own `clear` and tags; the capacity is shared."""
-        return AsyncCache._over(self._space.child(name, self._space.options.override(options)))
+        return AsyncCache._over(self._space.child(name, self._space.options.default(options)))
+
+    # -- a cold start
+
+    async def warm(
+        self, keys: Iterable[str | bytes], loader: Callable[..., Any], **settings: Unpack[WarmArgs]
+    ) -> Warmed:
+        """Fill what is not fresh of `keys`, several batches at once as tasks of this loop; see `Cache.warm`."""
+        speed, options = pace(**settings)
+        _callable(loader)
+        return await self._warm(keys, many_of(self._space, loader, options), speed)
+
+    async def _warm(self, keys: Iterable[Any], source: Source, speed: Pace) -> Warmed:
+        return await warm(self._ports, self._space, keys, source, speed, tasks)
+
+    async def save(self, path: str | PathLike[str]) -> int:
+        """Save what the process tier holds fresh, in a thread; see `Cache.save`."""
+        return await in_thread(lambda: saved.save(self._space, path))
+
+    async def restore(self, path: str | PathLike[str]) -> int:
+        """Take in what `save` has written and is still alive, in a thread; see `Cache.restore`."""
+        return await in_thread(lambda: run_sync(saved.restore(SYNC, self._space, path)))
 
     # -- around it
-
-    def register(self, cls: C, name: str | None = None) -> C:
-        """Have a store keep instances of a class and rebuild them: an Enum, a dataclass, a NamedTuple, a model ….
-
-        A class that a family or a cached function names needs none. `name` stands for it in bytes; give one to a class
-        of a script's `__main__`, or to one that may move. Returns the class, so it may be used as a decorator.
-        """
-        return self._space.codec.registry.register(cls, name)
-
-    def on(self, kind: str, call: Listener, match: str | None = None) -> Callable[[], None]:
-        """Have `call` told of every `kind` of event in this namespace; returns what takes it back."""
-        return self._space.events.on(kind, call, pattern(match) if match is not None else None)
 
     async def explain(self, key: str | bytes) -> Explanation:
         """Return where a key is, how old, with which tags, and why a read of it missed or would miss."""
         return await look.explain(self._ports, self._space, key)
 
-    def disabled(self) -> Off:
-        """Return a context manager, sync or async, inside which this task reads past the cache."""
-        return Off(self._space.engine)
-
-    def transaction(self) -> Scope:
-        """Return a context manager around a transaction of the source; see `Cache.transaction`."""
-        return Scope(self)
-
     async def scan(self, match: str = "*", limit: int = 1_000) -> list[str]:
         """Return up to `limit` keys that a `get` would answer now and that match, for people and tools."""
         return await look.scan(self._ports, self._space, match, limit)
 
-    def stats(self) -> Stats:
-        """Return the counts of this namespace: hits, misses, loads, evictions …."""
-        return state.stats(self._space)
-
-    def status(self) -> Status:
-        """Return what the tiers of this cache are, and how full."""
-        return state.status(self._space)
-
     async def close(self) -> None:
         """Let go of all entries and workers. The cache opens again with its next use."""
-        await self._ports.drain()
+        await self._ports.drain(self._space.pool)
         await change.close(self._space)
 
     async def __aenter__(self) -> Self:
@@ -296,15 +316,6 @@ class AsyncCache:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
-
-    def __len__(self) -> int:
-        return look.count(self._space)
-
-    def __bool__(self) -> bool:
-        return True
-
-    def __contains__(self, key: object) -> bool:
-        return look.holds(self._space, key)
 
     def __repr__(self) -> str:
         return state.describe(self._space, "AsyncCache")

@@ -5,38 +5,43 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, final, overload
 
 from hotset.config.environment import from_environment
-from hotset.core import change, find, look, state
+from hotset.core import change, find, look, saved, state
 from hotset.core.alter import alter
-from hotset.core.compare import read, read_many, refresh
-from hotset.core.load import Loader, is_async, loader_of
-from hotset.core.many import values
+from hotset.core.compare import read, read_each, read_many, refresh
+from hotset.core.load import BatchLoader, is_async, loader_of
+from hotset.core.many import asked_for, several, unpacked
+from hotset.core.sources import many_of
 from hotset.core.space import open_space, settle
 from hotset.core.told import told
-from hotset.core.transaction import Scope
-from hotset.engine.scope import Off
+from hotset.core.warm import pace, warm
 from hotset.entry.lookup import MISSING
-from hotset.entry.names import pattern
 from hotset.errors import ConfigError
+from hotset.face import Face
 from hotset.options import Options
+from hotset.ports.abreast import threads
 from hotset.ports.sync import SYNC, run_sync
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping
     from contextlib import AbstractContextManager
+    from os import PathLike
     from types import TracebackType
     from typing import Self, Unpack
 
     from hotset.aio import AsyncCache
     from hotset.cached import AsyncCached, Cached, Decorator
     from hotset.config.tiers import Tier
+    from hotset.core.batch import Keys
     from hotset.core.change import Values
+    from hotset.core.load import Loader
+    from hotset.core.read import Answer
+    from hotset.core.sources import Source
     from hotset.core.space import Space
     from hotset.core.told import Told
+    from hotset.core.warm import Pace, WarmArgs, Warmed
     from hotset.entry.lookup import Explanation, Hit, Miss
-    from hotset.events import Listener
     from hotset.family import Family
-    from hotset.options import Duration, OptionArgs
-    from hotset.stats import Stats, Status
+    from hotset.options import Age, Duration, OptionArgs
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -45,7 +50,7 @@ C = TypeVar("C", bound=type)
 
 
 @final
-class Cache:
+class Cache(Face):
     """A cache: `Cache()` holds up to 100,000 values of this process, each for 5 minutes.
 
     Safe to share between threads, and with the tasks of any event loop through `aio`. Nothing is opened and no thread
@@ -68,21 +73,23 @@ class Cache:
         signing_keys: Iterable[str | bytes] = (),
         heartbeat: Duration = 1.0,
         blind_ttl: Duration = 5.0,
+        hold_off: Duration = 0,
         mode: str = "on",
         share: float = 1.0,
         verify: float = 0.0,
         strict: bool = False,
+        refresh_concurrency: int = 8,
         **options: Unpack[OptionArgs],
     ) -> None:
-        rollout = mode, share, verify
-        settings = settle(around_load, codec, signing_keys, heartbeat, blind_ttl, rollout, strict)
-        self._open(open_space(tiers, namespace, Options().override(options), settings))
+        times, rollout = (heartbeat, blind_ttl, hold_off), (mode, share, verify)
+        settings = settle(around_load, codec, signing_keys, times, rollout, strict, refresh_concurrency)
+        self._open(open_space(tiers, namespace, Options().default(options), settings))
 
     def _open(self, space: Space) -> None:
         self._space = space
         self._aio: AsyncCache | None = None
         self.get = space.get  # type: ignore[method-assign]  # the hit path is the engine's own, without a frame between
-        space.go_on(lambda name, default, kind: run_sync(find.get(SYNC, space, name, default, kind)))
+        space.go_on(lambda *asked: run_sync(find.get(SYNC, space, *asked)))
 
     @classmethod
     def _over(cls, space: Space) -> Cache:
@@ -108,13 +115,18 @@ class Cache:
     # -- reading
 
     @overload
-    def get(self, key: str | bytes, default: None = None, *, max_age: None = None, type: type[T]) -> T | None: ...
+    def get(
+        self, key: str | bytes, default: None = None, *, max_age: Duration | None = None, type: type[T]
+    ) -> T | None: ...
     @overload
-    def get(self, key: str | bytes, default: T, *, max_age: None = None, type: type[T]) -> T: ...
+    def get(self, key: str | bytes, default: T, *, max_age: Age = None, type: type[T]) -> T: ...
     @overload
-    def get(self, key: str | bytes, default: Any = None, *, max_age: None = None, type: None = None) -> Any: ...
+    def get(self, key: str | bytes, default: Any = None, *, max_age: Age = None, type: None = None) -> Any: ...
     def get(self, key: str | bytes, default: Any = None, *, max_age: Any = None, type: Any = None) -> Any:
-        """Return the fresh value of `key`, else `default`. `type` names what the value is, for type checkers."""
+        """Return the fresh value of `key`, else `default`. `type` names what the value is, for type checkers.
+
+        `max_age`: nor one whose load, or write, began longer ago than that.
+        """
         return self._space.get(key, default, max_age=max_age, type=type)
 
     def lookup(self, key: str | bytes) -> Hit[Any] | Miss:
@@ -139,7 +151,7 @@ class Cache:
     def _load(
         self, key: str | bytes, function: Callable[..., Any], loader: Callable[[], Loader], options: Options
     ) -> Any:
-        value = self._space.hit(key, MISSING)
+        value = self._space.hit(key, MISSING, max_age=options.max_age)
         if value is not MISSING:
             return value
         _sync(function)
@@ -165,24 +177,43 @@ class Cache:
 
     def get_many(self, keys: Iterable[str | bytes]) -> dict[str | bytes, Any]:
         """Return the fresh values among `keys`; those that have none are left out."""
-        return self._get_many(keys, None)
+        return self._get_many(several(keys), None)
 
     def _get_many(self, keys: Iterable[str | bytes], kind: Any) -> dict[Any, Any]:
         return run_sync(find.get_many(SYNC, self._space, keys, kind))
 
     def get_or_load_many(
-        self, keys: Iterable[str | bytes], loader: Callable[[list[Any]], Mapping[Any, T]], **options: Unpack[OptionArgs]
+        self,
+        keys: Iterable[str | bytes],
+        loader: Callable[[list[Any]], Mapping[Any, T]],
+        *,
+        return_exceptions: bool = False,
+        **options: Unpack[OptionArgs],
     ) -> dict[str | bytes, T]:
-        """Return the values of `keys`, the missing ones loaded with one call of `loader`.
+        """Return the values of `keys`, in their order, the missing ones loaded with one call of `loader`.
 
-        The loader gets the list of the missing keys that nobody loads yet and returns a mapping; keys that it leaves
-        out are left out here, and remembered as not found where `negative_ttl` is set.
+        The loader gets the list of the missing keys that nobody loads yet and returns a mapping. A key that it leaves
+        out is left out here, and remembered as not found where `negative_ttl` is set. A value that is an exception is
+        the failure of that key alone. What it returns beside is kept, where the process tier is the only one and
+        nothing has ended it since the load began.
+
+        Raises:
+            Exception: what the first key that failed has failed with, with a note that names all that did. The others
+                were loaded and stored: `get_many` has them. With `return_exceptions` nothing is raised, and the
+                exceptions stand in the places of values. A stale value that `stale_if_error` allows is an answer.
         """
-        return self._read_many({key: key for key in keys}, Loader(loader, ()), self._space.options.override(options))
+        loads = BatchLoader(loader)
+        answers = self._read_many(asked_for(keys), loads, self._space.options.override(options))
+        return unpacked(answers, return_exceptions=return_exceptions)
 
-    def _read_many(self, keys: Mapping[Any, str | bytes], loader: Loader, options: Options) -> dict[Any, Any]:
+    def _read_many(self, keys: Keys, loader: BatchLoader, options: Options) -> dict[Any, Answer]:
         _sync(loader.function)
-        return values(run_sync(read_many(SYNC, self._space, keys, loader, options)))
+        return run_sync(read_many(SYNC, self._space, keys, loader, options))
+
+    def _read_each(
+        self, keys: Keys, options: Options, how: Callable[[Any], tuple[Loader, Options]]
+    ) -> dict[Any, Answer]:
+        return run_sync(read_each(SYNC, self._space, keys, options, how))
 
     # -- writing
 
@@ -247,7 +278,7 @@ class Cache:
         from hotset.family import Family
         from hotset.shape import shape
 
-        return Family(self, shape(template, type, self._space.options, options))
+        return Family(self, shape(template, self._space.meets(type), self._space.options, options))
 
     @overload
     def cached(  # type: ignore[overload-overlap]  # what is awaited is the narrower of the two
@@ -271,66 +302,49 @@ class Cache:
 
     def child(self, name: str, **options: Unpack[OptionArgs]) -> Cache:
         """Return a namespace within this one, with its own `clear` and tags; the capacity is shared."""
-        return Cache._over(self._space.child(name, self._space.options.override(options)))
+        return Cache._over(self._space.child(name, self._space.options.default(options)))
+
+    # -- a cold start
+
+    def warm(self, keys: Iterable[str | bytes], loader: Callable[..., Any], **settings: Unpack[WarmArgs]) -> Warmed:
+        """Fill what is not fresh of `keys` through a loader of many, as `get_or_load_many` has it.
+
+        `concurrency=8` batches of up to 100 at once, in threads; at most `rate=` keys a second; `progress=True` shows
+        a line on a terminal, or is a function of (done, total). A batch that fails fails its keys only, and a second
+        run goes on where one was broken off. Over a store one process warms at a time; who asks meanwhile returns.
+        """
+        speed, options = pace(**settings)
+        _sync(loader)
+        return self._warm(keys, many_of(self._space, loader, options), speed)
+
+    def _warm(self, keys: Iterable[Any], source: Source, speed: Pace) -> Warmed:
+        return run_sync(warm(SYNC, self._space, keys, source, speed, threads))
+
+    def save(self, path: str | PathLike[str]) -> int:
+        """Save what the process tier holds fresh of this namespace and those within it; return how many entries."""
+        return saved.save(self._space, path)
+
+    def restore(self, path: str | PathLike[str]) -> int:
+        """Take in what `save` has written, where there is room; return how many entries. No file: 0.
+
+        Over a store each is checked before it is served; without one nothing comes back that may have ended since.
+        CodecError for a file that is damaged, or of another namespace.
+        """
+        return run_sync(saved.restore(SYNC, self._space, path))
 
     # -- around it
-
-    def register(self, cls: C, name: str | None = None) -> C:
-        """Have a store keep instances of a class and rebuild them: an Enum, a dataclass, a NamedTuple, a model ….
-
-        A class that a family or a cached function names needs none. `name` stands for it in bytes; give one to a class
-        of a script's `__main__`, or to one that may move. Returns the class, so it may be used as a decorator.
-        """
-        return self._space.codec.registry.register(cls, name)
-
-    def on(self, kind: str, call: Listener, match: str | None = None) -> Callable[[], None]:
-        """Have `call` told of every `kind` of event ("ended", "evicted", "loaded" …) in this namespace.
-
-        `match` narrows it to keys of a pattern; events that name no key, by tag or clear, come always. Returns what
-        takes the listener back.
-        """
-        return self._space.events.on(kind, call, pattern(match) if match is not None else None)
 
     def explain(self, key: str | bytes) -> Explanation:
         """Return where a key is, how old, with which tags, and why a read of it missed or would miss."""
         return run_sync(look.explain(SYNC, self._space, key))
 
-    def disabled(self) -> Off:
-        """Return a context manager inside which this thread or task reads past the cache, straight to the loader.
-
-        Endings still end; a `set` inside ends what was there and stores nothing.
-        """
-        return Off(self._space.engine)
-
-    def transaction(self) -> Scope:
-        """Return a context manager, sync and async, around a transaction of the source: put it outside of that.
-
-        Inside it this thread or task reads past the cache, straight to the loader, and nothing is stored. What is ended
-        or set ends when the outermost block is left without an exception, and not at all when it is left with one; a
-        block within a block is a savepoint. It covers this cache with its parents and children.
-
-        Example:
-            >>> cache = Cache()
-            >>> with cache.transaction():  # and in it: with connection.transaction(): ...
-            ...     cache.delete("user:7")  # happens when the block is left
-            0
-        """
-        return Scope(self)
-
     def scan(self, match: str = "*", limit: int = 1_000) -> list[str]:
         """Return up to `limit` keys that a `get` would answer now and that match, for people and tools."""
         return run_sync(look.scan(SYNC, self._space, match, limit))
 
-    def stats(self) -> Stats:
-        """Return the counts of this namespace: hits, misses, loads, evictions …."""
-        return state.stats(self._space)
-
-    def status(self) -> Status:
-        """Return what the tiers of this cache are, and how full."""
-        return state.status(self._space)
-
     def close(self) -> None:
         """Let go of all entries and workers. The cache opens again with its next use."""
+        self._space.pool.drain()
         run_sync(change.close(self._space))
 
     def __enter__(self) -> Self:
@@ -340,15 +354,6 @@ class Cache:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def __len__(self) -> int:
-        return look.count(self._space)
-
-    def __bool__(self) -> bool:
-        return True  # an empty cache is a cache
-
-    def __contains__(self, key: object) -> bool:
-        return look.holds(self._space, key)
 
     def __repr__(self) -> str:
         return state.describe(self._space, "Cache")

@@ -13,6 +13,9 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from hotset.core.load import Loader, is_async
+from hotset.core.many import unpacked
+from hotset.core.sources import Each, Many
+from hotset.core.warm import only_pace
 from hotset.entry.lookup import MISSING
 from hotset.errors import ConfigError
 from hotset.family import AsyncFamily, Family
@@ -20,10 +23,13 @@ from hotset.shape import check_kind, shape_of, takes_instance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
+    from typing import Unpack
 
     from hotset.aio import AsyncCache
     from hotset.cache import Cache
-    from hotset.options import OptionArgs
+    from hotset.core.sources import Source
+    from hotset.core.warm import PaceArgs, Warmed
+    from hotset.options import OptionArgs, Options
     from hotset.shape import Shape
 
 P = ParamSpec("P")
@@ -43,7 +49,7 @@ class Decorator:
         self._face = face
         self._template = template
         self._options = options
-        face._space.options.override({**options, "tags": ()})  # a wrong option shows where it is written
+        face._space.options.default({**options, "tags": ()})  # a wrong option shows where it is written
 
     @overload
     def __call__(  # type: ignore[overload-overlap]  # what is awaited is the narrower of the two
@@ -58,6 +64,7 @@ class Decorator:
         check_kind(plain)
         is_method = takes_instance(plain) and around is not staticmethod
         shape = shape_of(plain, self._template, self._face, self._options, is_method=is_method)
+        self._face._space.meets(shape.kind)
         if is_async(plain):
             aio = self._face.aio
             made: Any = _AsyncMethod(aio, shape, plain) if is_method else _async_function(aio, shape, plain, ())
@@ -71,18 +78,40 @@ class Decorator:
 class _Run:
     """The function, its batch loader, and the loads that they make. Shared by all views of one cached function."""
 
-    __slots__ = ("batch", "function")
+    __slots__ = ("asynchronous", "batch", "function")
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
+        self.asynchronous = is_async(function)
         self.batch: Callable[..., Any] | None = None
+
+    def source(self, keys: Any, bound: tuple[Any, ...]) -> Source:
+        """Return what the function's entries are warmed from: its `batch` function, else itself for each."""
+        shape: Shape = keys._shape
+        what = f"{shape.options.family}"
+        if self.batch is not None:
+            batch = functools.partial(self.batch, *bound) if bound else self.batch
+            return Many(what, shape.options, keys._batch(batch), keys._items)
+
+        def make(item: Any) -> tuple[Loader, Options]:
+            values = shape.item(item, bound)
+            options = shape.options.override({"tags": shape.tags.before(values)})
+            return self.loader(keys, values, tuple(values.values()), {}), options
+
+        return Each(what, shape.options, make, keys._items)
 
     def loader(self, keys: Any, values: dict[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Loader:
         call = functools.partial(self.function, **kwargs) if kwargs else self.function
+        tags = keys._shape.tags
+        tags_of = (lambda result: tags.after(values, result)) if tags else None
+        return Loader(call, args, asynchronous=self.asynchronous, tags_of=tags_of)
+
+    def alone(self, keys: Any, item: Any) -> tuple[Loader, Options]:
+        """Return how one item of many is loaded by the function itself."""
         shape: Shape = keys._shape
-        return Loader(
-            call, args, asynchronous=is_async(self.function), tags_of=lambda result: shape.tags.after(values, result)
-        )
+        values = shape.item(item, keys._bound)
+        options = shape.options.override({"tags": shape.tags.before(values)})
+        return self.loader(keys, values, tuple(values.values()), {}), options
 
 
 class Cached(Family[R], Generic[P, R]):
@@ -114,14 +143,14 @@ class Cached(Family[R], Generic[P, R]):
         value = self._get(key, MISSING)
         if value is not MISSING:
             return value  # type: ignore[no-any-return]
-        options = self._shape.options.override({"tags": self._shape.tags.before(values)})
+        options = self._shape.options.tagged(self._shape.tags.before(values))
         return self._face._read(key, self._run.loader(self, values, given, kwargs), options)  # type: ignore[no-any-return]
 
     def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function now and store its result; until then readers get what is there."""
         given = (*self._bound, *args)
         values = self._shape.bind(given, kwargs)
-        options = self._shape.options.override({"tags": self._shape.tags.before(values)})
+        options = self._shape.options.tagged(self._shape.tags.before(values))
         loader = self._run.loader(self, values, given, kwargs)
         return self._face._refresh(self._shape.key(values), loader, options)  # type: ignore[no-any-return]
 
@@ -131,16 +160,22 @@ class Cached(Family[R], Generic[P, R]):
         self._run.batch = function
         return function
 
-    def many(self, items: Iterable[K]) -> dict[K, R]:
+    def many(self, items: Iterable[K], *, return_exceptions: bool = False) -> dict[K, R]:
         """Return the results for several arguments (tuples where there are several), one loader call for the missing.
 
-        Without a `batch` function each missing one is a call of its own.
+        Without a `batch` function each missing one is a call of its own, one after the other. What raises `NotFound`
+        is left out; for other failures see `Cache.get_or_load_many`.
         """
-        batch = self._run.batch
-        if batch is None:
-            return {item: self(*_given(self._shape.item(item, self._bound), self._bound)) for item in items}  # type: ignore[call-arg]
-        loader = self._batch(functools.partial(batch, *self._bound) if self._bound else batch)
-        return self._face._read_many(self._items(items), loader, self._shape.options)
+        keys, run, options = self._items(items), self._run, self._shape.options
+        if run.batch is None:
+            answers = self._face._read_each(keys, options, lambda item: run.alone(self, item))
+        else:
+            answers = self._face._read_many(keys, self._batch(_bound(run.batch, self._bound)), options)
+        return unpacked(answers, return_exceptions=return_exceptions)
+
+    def warm(self, items: Iterable[Any], **settings: Unpack[PaceArgs]) -> Warmed:
+        """Fill what is not fresh of several arguments, by the `batch` function if there is one; see `Cache.warm`."""
+        return self._face._warm(items, self._run.source(self, self._bound), only_pace(**settings))
 
     @overload
     def __get__(self, instance: None, owner: type) -> Cached[P, R]: ...
@@ -176,8 +211,12 @@ if TYPE_CHECKING:
             """Decorator: register a function from a list of arguments to a mapping, for `many`."""
             ...
 
-        async def many(self, items: Iterable[K]) -> dict[K, R]:
+        async def many(self, items: Iterable[K], *, return_exceptions: bool = False) -> dict[K, R]:
             """Return the results for several arguments, one loader call for the missing."""
+            ...
+
+        async def warm(self, items: Iterable[Any], **settings: Unpack[PaceArgs]) -> Warmed:
+            """Fill what is not fresh of several arguments, by the `batch` function if there is one."""
             ...
 
         @overload
@@ -203,14 +242,14 @@ class _AsyncView(AsyncFamily[Any]):
         value = self._face._space.hit(key, MISSING)  # the hit path, without a frame between
         if value is not MISSING:
             return value
-        options = self._shape.options.override({"tags": self._shape.tags.before(values)})
+        options = self._shape.options.tagged(self._shape.tags.before(values))
         return await self._face._read(key, self._run.loader(self, values, given, kwargs), options)
 
     async def refresh(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function now and store its result; until then readers get what is there."""
         given = (*self._bound, *args)
         values = self._shape.bind(given, kwargs)
-        options = self._shape.options.override({"tags": self._shape.tags.before(values)})
+        options = self._shape.options.tagged(self._shape.tags.before(values))
         loader = self._run.loader(self, values, given, kwargs)
         return await self._face._refresh(self._shape.key(values), loader, options)
 
@@ -220,19 +259,23 @@ class _AsyncView(AsyncFamily[Any]):
         self._run.batch = function
         return function
 
-    async def many(self, items: Iterable[Any]) -> dict[Any, Any]:
+    async def many(self, items: Iterable[Any], *, return_exceptions: bool = False) -> dict[Any, Any]:
         """Return the results for several arguments, one loader call for the missing; without `batch` a call each."""
-        batch = self._run.batch
-        if batch is None:
-            each = {item: _given(self._shape.item(item, self._bound), self._bound) for item in items}
-            return {item: await self.call(args, {}) for item, args in each.items()}
-        loader = self._batch(functools.partial(batch, *self._bound) if self._bound else batch)
-        return await self._face._read_many(self._items(items), loader, self._shape.options)
+        keys, run, options = self._items(items), self._run, self._shape.options
+        if run.batch is None:
+            answers = await self._face._read_each(keys, options, lambda item: run.alone(self, item))
+        else:
+            answers = await self._face._read_many(keys, self._batch(_bound(run.batch, self._bound)), options)
+        return unpacked(answers, return_exceptions=return_exceptions)
+
+    async def warm(self, items: Iterable[Any], **settings: Unpack[PaceArgs]) -> Warmed:
+        """Fill what is not fresh of several arguments, by the `batch` function if there is one; see `Cache.warm`."""
+        return await self._face._warm(items, self._run.source(self, self._bound), only_pace(**settings))
 
 
 OPERATIONS = (
     *("key", "get", "lookup", "set", "add", "touch", "get_or_load", "get_many", "set_many", "get_or_load_many"),
-    *("delete", "expire", "refresh", "batch", "many"),
+    *("delete", "expire", "refresh", "batch", "many", "warm"),
 )
 
 
@@ -310,8 +353,8 @@ def _check_batch(function: Any, *, asynchronous: bool) -> None:
         raise TypeError(f"batch: {function!r} is async and the cached function is not")
 
 
-def _given(values: dict[str, Any], bound: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(values.values())[len(bound) :]
+def _bound(batch: Callable[..., Any], bound: tuple[Any, ...]) -> Callable[..., Any]:
+    return functools.partial(batch, *bound) if bound else batch
 
 
 def _unbound(signature: inspect.Signature) -> inspect.Signature:

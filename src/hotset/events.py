@@ -13,12 +13,22 @@ if TYPE_CHECKING:
     import re
 
 KINDS: dict[str, str] = {
-    "loaded": "a loader returned (cause: stored, skipped, refused, hidden; past, where the cache was not used)",
+    "loaded": "a loader returned (cause: stored, skipped, refused, hidden, older, held; past, where the cache was "
+    "not used)",
     "load_failed": "a loader raised; `error` is what it raised",
-    "stale_served": "a failed load was answered with the stale value",
+    "joined": "a read waits for a load that another one has begun",
+    "stale_served": "a stale value was answered (cause: revalidating, soft_timeout, or what the loader raised); `age` "
+    "says how old it is",
+    "refresh_started": "a value that is stale, or about to be, is loaded anew behind its reader",
+    "refresh_skipped": "it is not (cause: full, of all places for it none is free; failing, its source is left alone "
+    "for a while; leased, another process loads it; changed, it stands there anew; store away)",
+    "refresh_failed": "a loader raised behind its reader; `error` is what it raised",
+    "lease_won": "the store gave this process the right to load a key for the fleet",
+    "lease_waited": "another process loads a key; `seconds` is how long this read has waited for it",
+    "lease_lost": "a load has lost its lease: its key was ended or written meanwhile; its value is not stored",
     "written": "set, add or set_many stored a value",
-    "not_stored": "a value was answered or offered, but no tier took it (cause: why, such as refused; where the cache "
-    "is not used: disabled, transaction, off, share)",
+    "not_stored": "a value was answered or offered, but no tier took it (cause: why, such as refused or older; where "
+    "the cache is not used: disabled, transaction, off, share)",
     "ended": "delete, expire or clear was called (cause: deleted, expired, cleared; by tag or clear, `key` is None), "
     "or a copy held here was ended by another process's change (cause: remote)",
     "evicted": "an entry left on its own (cause: size, expiry)",
@@ -41,7 +51,7 @@ class Event:
     """How long it took: the loader, for `loaded` and `load_failed`."""
     error: BaseException | None = None
     age: float | None = None
-    """Seconds since the value was loaded or written, for `mismatch`."""
+    """Seconds since the value was loaded or written, for `mismatch` and `stale_served`."""
     family: str | None = None
     """The template of the key's family, for `mismatch`; of a plain key what stands before its first colon."""
 

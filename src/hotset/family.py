@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from hotset.core.load import Loader, is_async, loader_of
+from hotset.core.load import BatchLoader, Loader, loader_of
+from hotset.core.many import several, unpacked
 from hotset.errors import KeyRejected
 
 if TYPE_CHECKING:
@@ -53,19 +54,27 @@ class Keys:
     def _items(self, items: Iterable[Any]) -> dict[Any, str]:
         """Return the key of each item of a many call."""
         keys: dict[Any, str] = {}
-        for item in items:
+        for item in several(items):
             try:
-                keys.setdefault(item, self._shape.key(self._shape.item(item, self._bound)))  # 1 and True are one item
+                keys.setdefault(item, self._key_of(item))  # 1 and True are one item
             except TypeError as error:
                 raise KeyRejected(f"{item!r} is no item of this family: {error}") from error
         return keys
 
-    def _batch(self, function: Callable[..., Any]) -> Loader:
-        def tags_of(item: Any, result: Any) -> tuple[str, ...]:
-            values = self._shape.item(item, self._bound)
-            return (*self._shape.tags.before(values), *self._shape.tags.after(values, result))
+    def _key_of(self, item: Any) -> str:
+        return self._shape.key(self._shape.item(item, self._bound))
 
-        return Loader(function, (), asynchronous=is_async(function), tags_of=tags_of)
+    def _batch(self, function: Callable[..., Any]) -> BatchLoader:
+        shape = self._shape
+
+        def tags_before(item: Any) -> tuple[str, ...]:
+            return shape.tags.before(shape.item(item, self._bound))
+
+        def tags_of(item: Any, result: Any) -> tuple[str, ...]:
+            arguments = shape.item(item, self._bound)
+            return (*shape.tags.before(arguments), *shape.tags.after(arguments, result))
+
+        return BatchLoader(function, key_of=self._key_of, tags_before=tags_before, tags_of=tags_of)
 
     def __repr__(self) -> str:
         made = self._shape.template.text if self._shape.template is not None else "its arguments"
@@ -119,10 +128,20 @@ class Family(Keys, Generic[T]):
         return all([self.set(*_spread(item), value, **options) for item, value in values.items()])  # noqa: C419  each is stored, whatever the others gave
 
     def get_or_load_many(
-        self, items: Iterable[Any], loader: Callable[[list[Any]], Mapping[Any, T]], **options: Any
+        self,
+        items: Iterable[Any],
+        loader: Callable[[list[Any]], Mapping[Any, T]],
+        *,
+        return_exceptions: bool = False,
+        **options: Any,
     ) -> dict[Any, T]:
-        """Return the values of `items`, the missing ones loaded with one call; see `Cache.get_or_load_many`."""
-        return self._face._read_many(self._items(items), self._batch(loader), self._shape.options.override(options))
+        """Return the values of `items`, the missing ones loaded with one call; see `Cache.get_or_load_many`.
+
+        The loader gets items, and returns them with their values.
+        """
+        mine = self._shape.options.override(options)
+        answers = self._face._read_many(self._items(items), self._batch(loader), mine)
+        return unpacked(answers, return_exceptions=return_exceptions)
 
     def delete(self, *args: Any, **kwargs: Any) -> int:
         """End the entry of these arguments; see `Cache.delete`."""
@@ -177,12 +196,17 @@ class AsyncFamily(Keys, Generic[T]):
         return all([await self.set(*_spread(item), value, **options) for item, value in values.items()])
 
     async def get_or_load_many(
-        self, items: Iterable[Any], loader: Callable[[list[Any]], Any], **options: Any
+        self,
+        items: Iterable[Any],
+        loader: Callable[[list[Any]], Any],
+        *,
+        return_exceptions: bool = False,
+        **options: Any,
     ) -> dict[Any, T]:
         """Return the values of `items`, the missing ones loaded with one call; see `Cache.get_or_load_many`."""
-        return await self._face._read_many(
-            self._items(items), self._batch(loader), self._shape.options.override(options)
-        )
+        mine = self._shape.options.override(options)
+        answers = await self._face._read_many(self._items(items), self._batch(loader), mine)
+        return unpacked(answers, return_exceptions=return_exceptions)
 
     async def delete(self, *args: Any, **kwargs: Any) -> int:
         """End the entry of these arguments; see `Cache.delete`."""

@@ -86,7 +86,7 @@ def shape(template: str, kind: Any, defaults: Options, given: OptionArgs) -> Sha
 def with_tags(defaults: Options, given: OptionArgs, names: Iterable[str]) -> tuple[Options, Tags]:
     """Return the options of a family and its tags; those without a field are plain tags of the options."""
     tags = Tags(tag_names(given.get("tags", ())), tuple(names))
-    return defaults.override({**given, "tags": tags.plain}), tags
+    return defaults.default({**given, "tags": tags.plain}), tags
 
 
 def shape_of(function: Any, template: str | None, face: Any, options: OptionArgs, *, is_method: bool) -> Shape:

@@ -34,6 +34,9 @@ class Counters:
         "load_seconds",
         "loads",
         "negative_hits",
+        "refreshes",
+        "refreshes_failed",
+        "refreshes_skipped",
         "refused_fills",
         "sets",
         "stale_served",
@@ -48,6 +51,9 @@ class Counters:
         self.joins = 0
         self.negative_hits = 0
         self.stale_served = 0
+        self.refreshes = 0
+        self.refreshes_skipped = 0
+        self.refreshes_failed = 0
         self.refused_fills = 0
         self.sets = 0
         self.deletes = 0
@@ -149,9 +155,16 @@ class Stats:
     load_seconds: float
     """Time spent in loaders, in seconds."""
     stale_served: int
-    """Failed loads that were answered with a stale value."""
+    """Reads answered with a stale value: while it is loaded anew, or in place of a source that is slow or fails."""
+    refreshes: int
+    """Loads that were begun behind a reader; they are among `loads` and `load_errors` too."""
+    refreshes_skipped: int
+    """Those that were due and not begun: the event `refresh_skipped` says why."""
+    refreshes_failed: int
+    """Those whose loader raised."""
     refused_fills: int
-    """Loaded values that were not stored, because their key had been ended or written meanwhile."""
+    """Loaded values that were not stored, because their key had been ended or written meanwhile, or was of
+    a newer version."""
     sets: int
     """Values stored by set, add and set_many."""
     deletes: int

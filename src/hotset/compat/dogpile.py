@@ -30,15 +30,15 @@ if TYPE_CHECKING:
     from hotset.options import Options
 
 _log: Final = logging.getLogger("hotset.compat.dogpile")
-_SETTINGS: Final = ("tiers", "namespace", "ttl", "codec", "heartbeat", "blind_ttl", "lease_timeout")
+_SETTINGS: Final = ("tiers", "namespace", "ttl", "codec", "heartbeat", "blind_ttl", "hold_off", "lease_timeout")
 
 
 class HotsetBackend(CacheBackend):
     """dogpile.cache's storage in a `hotset.Cache`.
 
     `arguments` are either `{"cache": a hotset.Cache}` or what one is made of: `tiers` (a list of urls, or one text with
-    blanks between), `namespace`, `codec`, `heartbeat`, `blind_ttl`, `lease_timeout`, and `ttl`, after which hotset
-    itself drops a value: for ever by default, since the region's `expiration_time` decides what is too old.
+    blanks between), `namespace`, `codec`, `heartbeat`, `blind_ttl`, `hold_off`, `lease_timeout`, and `ttl`, after which
+    hotset itself drops a value: for ever by default, since the region's `expiration_time` decides what is too old.
 
     Values are hotset's: exact, and refused (CodecError) where a store could not give them back; no pickle, unless
     the region has it as its `serializer`.

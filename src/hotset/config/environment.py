@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from hotset.config.tiers import Tier
 
-_OF_A_CACHE = ("codec", "heartbeat", "blind_ttl", "mode", "share", "verify", "strict")
+_OF_A_CACHE = "codec", "heartbeat", "blind_ttl", "hold_off", "mode", "share", "verify", "strict", "refresh_concurrency"
 _BUILD = {"HOTSET_PURE", "HOTSET_REQUIRE_NATIVE"}  # read by the build of the compiled engine, not by a cache
 
 
@@ -71,11 +71,13 @@ def _tiers(value: Any) -> tuple[str | Tier, ...]:
 def _read(name: str, text: str) -> object:
     if name in {"namespace", "codec", "mode"}:
         return text
+    if name == "on":
+        raise ConfigError("HOTSET_ON: text names no exception; say on=(ConnectionError, TimeoutError) in code")
     if name == "strict":
         return _flag("HOTSET_STRICT", text)
     if name == "tags":
         return [tag.strip() for tag in text.split(",") if tag.strip()]
     try:
-        return float(text)  # a bare number is seconds
+        return int(text) if name == "refresh_concurrency" else float(text)  # a bare number is seconds
     except ValueError:
         return text

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from hotset.core.load import loading
 from hotset.entry.template import escape, render
 from hotset.errors import ConfigError, KeyRejected, unknown
-from hotset.options import NAMES
+from hotset.options import ATTENDED, NAMES, attended
 from hotset.options import tags as tag_names
 
 try:
@@ -95,7 +95,7 @@ class Fragments(Extension):
         def body() -> _Made:
             return _made(caller(), own)
 
-        return kept(_shown(cache.get_or_load(key, body, tags=own, **options)))
+        return kept(_shown(cache.get_or_load(key, body, tags=own, **{**options, **ATTENDED})))
 
     async def _await(
         self, cache: Cache, key: str, caller: Callable[[], Any], kept: type[str], own: tuple[str, ...], options: Any
@@ -103,7 +103,7 @@ class Fragments(Extension):
         async def body() -> _Made:
             return _made(await caller(), own)
 
-        return kept(_shown(await cache.aio.get_or_load(key, body, tags=own, **options)))
+        return kept(_shown(await cache.aio.get_or_load(key, body, tags=own, **{**options, **ATTENDED})))
 
 
 def _made(text: Any, own: tuple[str, ...]) -> _Made:
@@ -134,6 +134,10 @@ def _arguments(parser: Parser, line: int) -> tuple[list[nodes.Expr], list[nodes.
             parser.stream.skip(2)
             if word.value not in NAMES:
                 parser.fail(f"{{% cache %}}: {unknown('option', word.value, NAMES)}", word.lineno)
+            try:
+                attended([word.value], "a fragment")
+            except ConfigError as refused:
+                parser.fail(f"{{% cache %}}: {refused}", word.lineno)
             options.append(nodes.Keyword(word.value, parser.parse_expression(), lineno=word.lineno))
         elif options:
             parser.fail("{% cache %}: the arguments come first, then the options such as ttl=", word.lineno)

@@ -20,6 +20,7 @@ from hotset.errors import ConfigError, NotFound
 from hotset.http.answer import Asked, answer
 from hotset.http.conditions import READS
 from hotset.http.control import CacheControl
+from hotset.options import attended
 from hotset.shape import Shape, with_tags
 
 try:
@@ -32,6 +33,8 @@ except ImportError as missing:
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator
     from typing import Unpack
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from hotset.aio import AsyncCache
     from hotset.cache import Cache
@@ -64,6 +67,24 @@ def lifespan(cache: Cache | AsyncCache, own: Lifespan | None = None) -> Lifespan
             await cache.aio.close()
 
     return lived
+
+
+class RequestScope:
+    """Middleware: each HTTP request is one `Cache.request()`, until its response is sent, streamed or not.
+
+    `app.add_middleware(RequestScope, cache=cache)`; once for each cache. Websockets, which last, are left alone.
+    """
+
+    def __init__(self, app: ASGIApp, cache: Cache | AsyncCache) -> None:
+        self._app, self._cache = app, cache
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        with self._cache.request():
+            await self._app(scope, receive, send)
 
 
 def check(app: Any) -> None:
@@ -113,6 +134,7 @@ def control_of(control: CacheControl | None, *, public: bool) -> CacheControl:
 
 def shape_of(template: Template, face: Cache | AsyncCache, options: OptionArgs, kind: Any) -> Shape:
     """Return how the parameters that a template names become a key and tags."""
+    attended(options, "what makes a page")
     defaults, tags = with_tags(face._space.options, options, template.names)
     named = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in template.names]
     return Shape(template, inspect.Signature(named), "", kind, defaults, tags)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hotset.engine.memory import MemoryEngine
 
 _SETTINGS: Final = (
-    *("namespace", "around_load", "codec", "signing_keys", "heartbeat", "blind_ttl"),
+    *("namespace", "around_load", "codec", "signing_keys", "heartbeat", "blind_ttl", "hold_off"),
     *("mode", "share", "verify", "strict"),
 )
 _NAMESPACE: Final = "django"

@@ -20,6 +20,6 @@ except ImportError as missing:
 
 from hotset.http.control import CacheControl
 from hotset.integrations.fastapi.endpoint import cached
-from hotset.integrations.starlette import lifespan
+from hotset.integrations.starlette import RequestScope, lifespan
 
-__all__ = ["CacheControl", "cached", "lifespan"]
+__all__ = ["CacheControl", "RequestScope", "cached", "lifespan"]

@@ -13,7 +13,7 @@ from hotset.integrations.flask.routes import Views
 from hotset.integrations.jinja import add_fragments
 
 try:
-    from flask import current_app, has_app_context
+    from flask import current_app, has_app_context, request
     from flask.sessions import SessionMixin
 except ImportError as missing:
     raise ImportError("hotset.integrations.flask needs Flask: pip install 'hotset[flask]'") from missing
@@ -72,6 +72,27 @@ class Hotset:
         app.extensions["hotset"] = cache
         add_fragments(app.jinja_env, cache)
         self._views.watch(app)
+
+    def scope_requests(self, app: Flask) -> None:
+        """Have each request of an app be one `Cache.request()`: the same key is the same object until it is torn down.
+
+        To be called after `init_app(app)`, before the app's own `before_request` functions.
+        """
+        opened = self._opened.get(app)
+        if opened is None:
+            raise ConfigError(f"scope_requests: app {app.name!r} has no cache yet: write `cache.init_app(app)` before")
+
+        def begin() -> None:
+            scope = request.environ["hotset.request"] = opened.cache.request()
+            scope.__enter__()
+
+        def end(_: BaseException | None) -> None:
+            scope = request.environ.pop("hotset.request", None)
+            if scope is not None:
+                scope.__exit__()
+
+        app.before_request(begin)
+        app.teardown_request(end)
 
     def _check_same(self, app: Flask, settings: tuple[Any, ...]) -> None:
         opened = self._opened.get(app)

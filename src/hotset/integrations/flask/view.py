@@ -11,6 +11,7 @@ from flask import request
 from hotset.cache import Cache
 from hotset.errors import ConfigError
 from hotset.integrations.flask.visit import Visit, answer, answer_async
+from hotset.options import attended
 from hotset.shape import check_kind, shape_of, takes_instance
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class View:
         options: OptionArgs,
     ) -> None:
         check_kind(function)
+        attended(options, "a view")
         is_method = takes_instance(function)
         self._shape = shape_of(function, template, Cache("null://"), options, is_method=is_method)
         self._instance = (None,) if is_method else ()  # each request has one of its own, which no page depends on
