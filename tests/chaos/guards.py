@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
+from hotset.core import behind, fly, land, lease
 from hotset.core.near import Near
 from hotset.engine.flight import Flight
 from hotset.engine.near import NearTable
@@ -16,10 +18,32 @@ from hotset.stores.redis import scripts
 
 def _fill_over_anything() -> None:
     """A fill stores whatever stands there now (PROTOCOL 7, `fill_is_cas`)."""
-    fenced = "if h == '' or mark(h) ~= ARGV[1] or older(h, ARGV[4]) then return 0 end"
+    fenced = "if h == '' or mark(h) ~= ARGV[1] then return 0 end\n"
     source = scripts.SWAP.source
     assert fenced in source
     scripts.SWAP = type(scripts.SWAP)(source.replace(fenced, ""))  # type: ignore[misc]
+
+
+def _refresh_over_anything() -> None:
+    """What is loaded behind a reader is stored whatever stands there now; who waits for a load is fenced."""
+    load, fill = fly.load, lease.fill
+    is_behind = ContextVar("is_behind", default=False)
+
+    async def load_behind(*given: Any) -> None:
+        token = is_behind.set(True)
+        try:
+            await load(*given)
+        finally:
+            is_behind.reset(token)
+
+    async def fill_over(ports: Any, held: Any, copies: Any, *gone: Any) -> Any:
+        if is_behind.get():
+            stands = await held.far.look_many(ports, list(copies), None, ())
+            held.bases.update(zip(copies, (each.mark for each in stands), strict=True))
+        return await fill(ports, held, copies, *gone)
+
+    behind.load = load_behind  # type: ignore[attr-defined, assignment]
+    land.fill = fill_over  # type: ignore[attr-defined, assignment]
 
 
 def _hear_nothing() -> None:
@@ -79,6 +103,7 @@ def _ignore_epochs() -> None:
 
 STORE: dict[str, Callable[[], None]] = {
     "fill_is_cas": _fill_over_anything,
+    "fill_is_cas, behind": _refresh_over_anything,
     "epochs": _ignore_epochs,
     "joiners_retry": _share_everything,
     "flight_token": _leave_flights,

@@ -23,7 +23,7 @@ def _names(count: int) -> list[str]:
 
 def _flipped(entry: bytes, rng: random.Random) -> bytes:
     """An entry with one to three bits changed, but for the three places that scripts set and no sum covers."""
-    unsummed = {wire.STATE, *range(wire.MARK, wire.MARK_END + 1), *range(wire.SOFT, wire.SOFT_END + 1)}
+    unsummed = {wire.STATE, *range(wire.MARK, wire.MARK_END + 1), *range(wire.BEGAN_AT, wire.SOFT_END + 1)}
     damaged = bytearray(entry)
     places = [place for place in range(len(entry)) if place not in unsummed]
     for place in rng.sample(places, rng.randint(1, 3)):
@@ -170,7 +170,7 @@ def test_garbage_in_the_place_of_an_epoch_hides_and_is_repaired(
 
 def test_a_bit_that_scripts_may_set_never_brings_a_wrong_value_or_a_wait(server: Server) -> None:
     """State, mark and soft expiry are in no sum: whatever they are changed to, a reader has the value or loads it."""
-    places = [wire.STATE, *range(wire.MARK, wire.MARK_END + 1), *range(wire.SOFT, wire.SOFT_END + 1)]
+    places = [wire.STATE, *range(wire.MARK, wire.MARK_END + 1), *range(wire.BEGAN_AT, wire.SOFT_END + 1)]
     flips = [(place, bit) for place in places for bit in range(8)]
     with Cache(server.url, ttl="1h") as cache, server.wire() as asked:
         for place, bit in flips:

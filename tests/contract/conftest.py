@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -60,15 +60,28 @@ class Source:
                 raise self.error
         return version
 
+    def batch(self, keys: list[str]) -> dict[str, int]:
+        """Read the row for many."""
+        return dict.fromkeys(keys, self.load())
+
+    async def batch_async(self, keys: list[str]) -> dict[str, int]:
+        """Read it for many without blocking the loop."""
+        return dict.fromkeys(keys, await self.load_async())
+
     def release(self) -> None:
         """Let the first load return."""
         self._held.set()
 
 
+async def _only(many: Awaitable[dict[Any, int]], key: str) -> int:
+    return (await many)[key]
+
+
 class Readers:
-    """Reads a key as a thread, as a task with an async loader, or as a task with a sync loader."""
+    """Reads a key as a thread, as a task with an async loader, or as a task with a sync loader; each of many too."""
 
     KINDS = ("thread", "task", "task with sync loader")
+    ALL = (*KINDS, "thread of many", "task of many")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, threads: ThreadPoolExecutor) -> None:
         self._loop = loop
@@ -78,6 +91,11 @@ class Readers:
         """Begin a read and return its future."""
         if kind == "thread":
             return self._threads.submit(lambda: cache.get_or_load(key, source.load, **options))
+        if kind == "thread of many":
+            return self._threads.submit(lambda: cache.get_or_load_many([key], source.batch, **options)[key])
+        if kind == "task of many":
+            many = cache.aio.get_or_load_many([key], source.batch_async, **options)
+            return asyncio.run_coroutine_threadsafe(_only(many, key), self._loop)
         loader: Callable[[], Any] = source.load_async if kind == "task" else source.load
         return asyncio.run_coroutine_threadsafe(cache.aio.get_or_load(key, loader, **options), self._loop)
 
@@ -129,6 +147,23 @@ def fleet(store_server: Server) -> Iterator[Fleet]:
 
     fleet = Fleet(store_server.url)
     yield fleet
+    fleet.close()
+
+
+@pytest.fixture(params=["alone", *ONE_KIND])
+def pair(request: pytest.FixtureRequest) -> Iterator[tuple[Cache, Cache]]:
+    """Who reads and who ends: one cache without a store twice, or two processes over one."""
+    if request.param == "alone":
+        with Cache(ttl="1h") as cache:
+            yield cache, cache
+            cache._space.engine.check()
+        return
+    from tests.contract.fleet import Fleet
+
+    server: Server = request.getfixturevalue(f"{request.param}_server")
+    server.reset()
+    fleet = Fleet(server.url)
+    yield fleet.cache(), fleet.cache()
     fleet.close()
 
 

@@ -99,6 +99,10 @@ class Peer:
         """Have it read a key whose loader is held; return once that has begun to load `value`."""
         assert self.ask("load", key, value, **options) == "loading"
 
+    def begin_warming(self, keys: list[str], value: Any, **settings: Any) -> None:
+        """Have it warm keys by a loader that is held at each call; return once it is held at the first."""
+        assert self.ask("warm", keys, value, **settings) == "loading"
+
     def end_load(self) -> Any:
         """Let the loader return, and return what the read answers."""
         return self.ask("go on")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hotset import Cache
+from hotset import Cache, NotFound
 from tests.contract.conftest import PATIENCE, Readers, Source, wait_until
 from tests.contract.fleet import Answers, Fleet, Link, Offers, is_push, keep, linked, settle
 
@@ -89,6 +89,26 @@ def test_w1_who_joins_an_older_flight_of_its_process_starts_over(
     assert joined.result(PATIENCE) == 2
     old.result(PATIENCE)
     assert ender.get(KEY) == 2
+
+
+@first_kinds
+@later_kinds
+def test_w1_who_joins_an_older_flight_is_not_told_that_there_was_nothing_before(
+    fleet: Fleet, source: Source, readers: Readers, first: str, later: str
+) -> None:
+    """Another process made the row and deleted the key meanwhile: the NotFound of the older load is not shared."""
+    older, ender = fleet.cache(), fleet.cache()
+    source.error = NotFound("no such user")
+    old = readers.start(first, older, KEY, source)
+    assert source.begun.wait(PATIENCE)
+    source.version = 2
+    ender.delete(KEY)
+    joined = readers.start(later, older, KEY, source)
+    wait_until(lambda: older.explain(KEY).waiting == 2)
+    source.release()
+    with pytest.raises(NotFound):
+        old.result(PATIENCE)
+    assert joined.result(PATIENCE) == 2
 
 
 @later_kinds

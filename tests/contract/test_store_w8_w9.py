@@ -12,8 +12,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from hotset import Hit, LoadTimeout
 from tests.contract.conftest import wait_until
 from tests.contract.fleet import Fleet, Link, Peer, is_push, keep, linked, settle
+from tests.contract.ways import Way, each_way
 from tests.services.fixtures import need
 from tests.services.servers import Server
 
@@ -245,6 +247,36 @@ def test_w9_what_is_written_and_ended_in_turns_is_there_and_gone_in_turns(apart:
         wait_until(lambda: apart.loads.ask("get", KEY) is None)  # it may hold a copy near (row W4)
         wait_until(lambda: KEY not in here)
         assert here.get(KEY) is None
+
+
+endings: dict[str, tuple[str, list[str], dict[str, Any]]] = {
+    "delete": ("delete", [KEY], {}),
+    "expire": ("expire", [KEY], {}),
+    "delete by tag": ("delete", [], {"tags": TAGS}),
+    "expire by tag": ("expire", [], {"tags": TAGS}),
+    "clear": ("clear", [], {}),
+}
+
+
+@pytest.mark.parametrize("end", endings.values(), ids=endings.keys())
+@each_way
+def test_w9_a_load_behind_its_reader_that_an_ending_has_overtaken_is_not_stored(
+    apart: Apart, way: Way, end: tuple[str, list[str], dict[str, Any]]
+) -> None:
+    """Whatever the clocks say: a refresh, a revalidation and a load that timed out are ordered as one waited for is."""
+    verb, keys, how = end
+    here = apart.fleet.cache()
+    apart.ends.ask("clear")
+    if way.stands:
+        apart.ends.ask("set", KEY, 0, **way.stands, tags=TAGS)
+        wait_until(lambda: isinstance(found := here.lookup(KEY), Hit) and found.age > 0.02)
+    apart.loads.ask("begin", KEY, 1, behind=way.gets is not None, **way.asks, tags=TAGS)
+    apart.ends.ask(verb, *keys, **how)
+    answer, outcome = apart.loads.ask("land")
+    assert answer == {None: 1, 0: 0, LoadTimeout: "late"}[way.gets]
+    assert outcome in {"refused", "hidden"}
+    assert [each.ask("get", KEY) for each in apart.both] == [None, None]
+    assert here.get(KEY) is None
 
 
 def test_w9_an_entry_is_as_old_and_lives_as_long_everywhere(apart: Apart) -> None:

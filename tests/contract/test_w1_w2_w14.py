@@ -173,13 +173,13 @@ def test_w12_after_delete_there_is_no_fallback(cache: Cache) -> None:
 
     cache.set(KEY, 1, stale_if_error="1h")
     cache.expire(KEY)
-    assert cache.get_or_load(KEY, fails) == 1
+    assert cache.get_or_load(KEY, fails, stale_if_error="1h") == 1
     found = cache.lookup(KEY)
     assert isinstance(found, Hit)
     assert found.stale
     cache.delete(KEY)
     with pytest.raises(ConnectionError):
-        cache.get_or_load(KEY, fails)
+        cache.get_or_load(KEY, fails, stale_if_error="1h")
 
 
 @pytest.mark.parametrize("first", Readers.KINDS)
@@ -190,12 +190,32 @@ def test_w12_a_fallback_deleted_during_the_load_is_not_served(
     cache.set(KEY, 1, stale_if_error="1h")
     cache.expire(KEY)
     source.error = ConnectionError("down")
-    old = readers.start(first, cache, KEY, source)
+    old = readers.start(first, cache, KEY, source, stale_if_error="1h")
     assert source.begun.wait(PATIENCE)
     cache.delete(KEY)
     source.release()
     with pytest.raises(ConnectionError):
         old.result(PATIENCE)
+
+
+@both
+@pytest.mark.parametrize("end", by_tag.values(), ids=by_tag.keys())
+def test_w2_who_joined_after_a_tag_ended_is_not_told_that_there_was_nothing_before(
+    cache: Cache, source: Source, readers: Readers, first: str, later: str, end: Callable[[Cache], object]
+) -> None:
+    """A row was made, and its tag ended, while a load looked for it in vain: its NotFound is an answer from before."""
+    source.error = NotFound("no such user")
+    old = readers.start(first, cache, KEY, source, tags=TAGS)
+    assert source.begun.wait(PATIENCE)
+    source.version = 2
+    end(cache)
+    joined = readers.start(later, cache, KEY, source, tags=TAGS)
+    wait_until(lambda: cache.explain(KEY).waiting == 2)
+    source.release()
+    with pytest.raises(NotFound):
+        old.result(PATIENCE)
+    assert joined.result(PATIENCE) == 2
+    assert cache.get(KEY) == 2
 
 
 @pytest.mark.parametrize("first", Readers.KINDS)

@@ -38,6 +38,14 @@ class Face:
 
         return lambda *args, **named: runner.run(call(args, named))
 
+    def family_many(self, key: str, load: Callable[[list[int]], dict[int, int]]) -> dict[int, int]:
+        """Read 30 items of a family whose tags come from its arguments."""
+        family = f"{key}:{{number}}"
+        if self._runner is None:
+            return self.cache.family(family, int, tags=["number:{number}"]).get_or_load_many(range(30), load)
+        awaited = self.cache.aio.family(family, int, tags=["number:{number}"])
+        return self._runner.run(awaited.get_or_load_many(range(30), load))
+
     def close(self) -> None:
         """End the loop, if there is one."""
         if self._runner is not None:
@@ -126,6 +134,27 @@ def names(key: str) -> list[str]:
     return [f"{key}:{at}" for at in range(60)]
 
 
+def none_of_them(keys: list[Any]) -> dict[Any, Any]:
+    """Load nothing."""
+    raise AssertionError(f"{keys} were asked for")
+
+
+def a_third(keys: list[str]) -> dict[str, Any]:
+    """Find some, miss some, fail for some."""
+    return {key: [7, OSError(key)][at % 3] for at, key in enumerate(keys) if at % 3 < 2}
+
+
+def stale_ones(face: Face, key: str) -> None:
+    """Have 60 entries stand there that are fallbacks."""
+    given(face, *names(key), stale_if_error="1h")
+    face.expire(*names(key))
+
+
+def in_family(face: Face, key: str) -> None:
+    """Have entries stand there whose tags come from their arguments."""
+    assert face.family_many(key, lambda items: dict.fromkeys(items, 7)) == dict.fromkeys(range(30), 7)
+
+
 TABLE: dict[str, tuple[int, Case]] = {
     # -- reads
     "hit": (1, case(one, lambda face, key: face.get(key))),
@@ -142,6 +171,24 @@ TABLE: dict[str, tuple[int, Case]] = {
     "many": (1, case(some, lambda face, key: face.get_many(names(key)))),
     "many, some to load": (3, case(some, lambda face, key: face.get_or_load_many(names(key), seven_each))),
     "many, new tags": (3, case(some, lambda face, key: face.get_or_load_many(names(key), seven_each, tags=[key, "t"]))),
+    "many, all there": (1, case(some, lambda face, key: face.get_or_load_many(names(key)[:30], none_of_them))),
+    "many, all to load": (3, case(nothing, lambda face, key: face.get_or_load_many(names(key), seven_each))),
+    "many, some fail and some are not found": (
+        3,
+        case(nothing, lambda face, key: face.get_or_load_many(names(key), a_third, return_exceptions=True)),
+    ),
+    "many, some are not found, remembered": (
+        3,
+        case(
+            nothing,
+            lambda face, key: face.get_or_load_many(names(key), a_third, return_exceptions=True, negative_ttl=9),
+        ),
+    ),
+    "many over stale ones": (
+        3,
+        case(stale_ones, lambda face, key: face.get_or_load_many(names(key), seven_each, stale_if_error="1h")),
+    ),
+    "many of a family, all there": (1, case(in_family, lambda face, key: face.family_many(key, none_of_them))),
     "lookup": (1, case(one, lambda face, key: face.lookup(key))),
     # -- loads that replace, or fail
     "load over a stale entry": (3, case(stale, lambda face, key: face.get_or_load(key, seven))),  # a read and a refresh

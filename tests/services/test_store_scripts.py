@@ -12,7 +12,7 @@ from hotset.config.redis import Redis
 from hotset.entry.wire import MAGIC, Record, pack
 from hotset.errors import StoreRefused
 from hotset.ports.sync import run_sync
-from hotset.stores.protocol import Busy, Operation, Seen, Won
+from hotset.stores.protocol import Busy, Kept, Operation, Seen, Won
 from hotset.stores.redis.names import Names, parse
 from hotset.stores.redis.operations import RedisOperations
 from hotset.stores.redis.sync import SyncClient
@@ -170,13 +170,13 @@ def test_marks_are_any_bytes(room: Room, mark: bytes) -> None:
     assert isinstance(busy[0], Busy)
     assert busy[0].holder == mark
     record = entry(mark, mark=mark[::-1], version=int.from_bytes(mark, "little"), body=mark)
-    assert room.ask(steps.swap([("k", mark, record, HOUR)], (), begin=False))[0] == [True]
+    assert room.ask(steps.swap([("k", mark, record, HOUR)], (), begin=False))[0] == ["stored"]
     assert room.see().record == record
     assert room.ask(steps.lease(["k"], [record.mark], mark, mark, HOUR, refresh={"k"})) == [Won(record.mark)]
     room.ask(steps.release(["k"], mark))
     assert room.server.cli("EXISTS", room.side) == 0
     room.ask(steps.lease(["k"], [record.mark], mark, mark, HOUR, refresh={"k"}))
-    assert room.ask(steps.swap([("k", record.mark, record, HOUR)], (), begin=False))[0] == [True]
+    assert room.ask(steps.swap([("k", record.mark, record, HOUR)], (), begin=False))[0] == ["stored"]
     assert room.server.cli("EXISTS", room.side) == 0
     assert room.ask(steps.touch("k", record.mark, HOUR, -1))
 
@@ -246,6 +246,13 @@ def test_endings_work_where_memory_is_full(full: Room) -> None:
     full.ask(full.steps.clear())
     assert full.ask(full.steps.epochs(())).generation not in {before.generation, None}
     assert full.ask(full.steps.unlink(["k"])) == 1
+
+
+def test_what_is_not_modified_is_kept_where_memory_is_full(full: Room) -> None:
+    """It takes none: a full server goes on to be told what is still good."""
+    kept = Kept(b"87654321", 1, 2)
+    assert full.ask(full.steps.swap([("k", b"12345678", kept, HOUR)], (), begin=False))[0] == ["stored"]
+    assert full.see().mark == b"87654321"
 
 
 def test_what_may_not_be_changed_in_place_expires_by_leaving(room: Room) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from hotset import Cache
@@ -46,3 +47,9 @@ def eventually(agrees: Callable[[], bool], patience: float = 5.0) -> None:
     while not agrees():
         assert time.monotonic() < until, "it does not come true"
         time.sleep(0.001)  # between two looks; the condition decides, or the deadline
+
+
+def apart(call: Callable[[], Any]) -> Any:
+    """Do something in a thread of its own."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(call).result()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hotset import Cache, CodecError, ConfigError, KeyRejected, Memory, Null
+from hotset import Cache, CodecError, ConfigError, KeyRejected, Memory, NotFound, Null
 
 
 async def fetch() -> int:
@@ -105,7 +105,22 @@ CASES: dict[str, tuple[Callable[[Any], Any], type[Exception], str]] = {
     "a namespace": (lambda _: untyped(namespace=7), ConfigError, "namespace"),
     "an empty child": (lambda c: c.child(""), ConfigError, "namespace"),
     "a limit": (lambda c: c.scan("*", 0), ConfigError, "limit"),
-    "max_age": (lambda c: c.get("k", max_age=5), ConfigError, "max_age"),
+    "a version of a cache": (lambda _: untyped(version=7), ConfigError, "version: an option of one call"),
+    "a version of a family": (lambda c: c.family("u:{a}", version=7), ConfigError, "version: an option of one call"),
+    "a max_age of a child": (lambda c: c.child("c", max_age=7), ConfigError, "max_age: an option of one call"),
+    "all of it is jitter": (lambda _: untyped(jitter=1), ConfigError, "jitter: a fraction"),
+    "a refresh behind the end": (lambda _: untyped(refresh_ahead=1.5), ConfigError, "refresh_ahead: the fraction"),
+    "a refresh in words": (lambda _: untyped(refresh_ahead="xfech"), ConfigError, "refresh_ahead: .*xfetch"),
+    "a soft timeout of nothing": (lambda _: untyped(soft_timeout=1), ConfigError, "soft_timeout: .*stale_if_error"),
+    "timeouts in turn": (
+        lambda c: c.get_or_load("k", no_load, stale_if_error=9, soft_timeout=2, load_timeout=1),
+        ConfigError,
+        "soft_timeout .2 s. and load_timeout .1 s.",
+    ),
+    "errors that are none": (lambda _: untyped(on=OSError()), ConfigError, "on: exceptions"),
+    "errors without a window": (lambda _: untyped(on=OSError), ConfigError, "on: .*stale_if_error"),
+    "a stale NotFound": (lambda _: untyped(stale_if_error=1, on=NotFound), ConfigError, "negative_ttl"),
+    "an endless refresh": (lambda _: untyped(ttl=float("inf"), refresh_ahead=0.5), ConfigError, "refresh_ahead and"),
 }
 
 
@@ -116,7 +131,7 @@ def test_bad_input_is_refused(act: Callable[[Any], Any], error: type[Exception],
         act(Cache())
 
 
-@pytest.mark.parametrize("name", ["stale_while_revalidate", "soft_timeout", "jitter", "copy", "outbox", "version"])
+@pytest.mark.parametrize("name", ["weight", "prefix", "copy", "outbox"])
 def test_what_a_later_version_builds_is_refused(name: str) -> None:
     """An option that the design names and this version does not build is no silent no-op."""
     with pytest.raises(ConfigError, match=f"{name}: not built"):

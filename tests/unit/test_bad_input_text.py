@@ -11,10 +11,7 @@ import pytest
 
 from hotset import Cache, ConfigError, loading
 
-LATER = [
-    *("stale_while_revalidate", "refresh_ahead", "jitter", "soft_timeout", "load_timeout", "weight"),
-    *("version", "prefix", "outbox", "copy", "hold_off"),
-]
+LATER = ["weight", "prefix", "outbox", "copy", "envelope", "on_failover", "max_lag"]
 
 
 @pytest.mark.parametrize("name", LATER)
@@ -39,7 +36,10 @@ def test_a_later_option_is_refused_in_every_call(name: str) -> None:
 @pytest.mark.parametrize("ttl", ["1_s", "1__0s", "", "s", "1", "-1s", "1 s 2 m", "1e3s", [], object(), -math.inf, "0s"])
 def test_a_wrong_duration_names_its_setting(ttl: object) -> None:
     """Whatever it looks like, and for each of the durations."""
-    for name in ("ttl", "negative_ttl", "stale_if_error"):
+    names = ["ttl", "lease_timeout", "soft_timeout", "load_timeout"]
+    if ttl != "0s":  # for which these are switched off
+        names += ["negative_ttl", "stale_if_error", "stale_while_revalidate"]
+    for name in names:
         with pytest.raises(ConfigError, match=f"^{name}: a duration is"):
             Cache(**{name: ttl})  # type: ignore[arg-type]
 
@@ -50,16 +50,42 @@ def test_a_right_duration_is_taken(ttl: Any) -> None:
     assert Cache(ttl=ttl).set("k", 1, ttl=ttl)
 
 
-@pytest.mark.parametrize("name", ["weight", "version", "etag", "not_modified"])
-def test_what_a_loader_cannot_decide_yet_is_refused(name: str) -> None:
+def test_what_a_loader_cannot_decide_yet_is_refused() -> None:
     """Read or set, the error names the attribute."""
 
     def sets() -> None:
-        setattr(loading(), name, 1)
+        loading().weight = 1
 
-    for load in (sets, lambda: getattr(loading(), name)):
-        with pytest.raises(ConfigError, match=rf"loading\(\)\.{name}: not built"):
+    for load in (sets, lambda: loading().weight):
+        with pytest.raises(ConfigError, match=r"loading\(\)\.weight: not built"):
             Cache().get_or_load("k", load)
+
+
+@pytest.mark.parametrize("version", [0, -1, 2**64, 1.0, True, "7", b"7", []], ids=repr)
+def test_a_wrong_version_names_where_it_was_set(version: Any) -> None:
+    """A write's and a loader's alike; None is none."""
+
+    def load() -> None:
+        loading().version = version
+
+    cache = Cache()
+    for write in (cache.set, cache.add):
+        with pytest.raises(ConfigError, match=r"^version: a whole number from 1"):
+            write("k", 1, version=version)
+    with pytest.raises(ConfigError, match=r"^loading\(\)\.version: a whole number from 1"):
+        cache.get_or_load("k", load)
+    assert cache.add("k", 1, version=None)
+
+
+@pytest.mark.parametrize("etag", ["", None, b"e", 7], ids=repr)
+def test_a_wrong_etag_is_refused(etag: Any) -> None:
+    """It is a text."""
+
+    def load() -> None:
+        loading().etag = etag
+
+    with pytest.raises(ConfigError, match=r"^loading\(\)\.etag: a text that is not empty"):
+        Cache().get_or_load("k", load)
 
 
 def test_a_loaders_wrong_ttl_and_tags_are_refused() -> None:

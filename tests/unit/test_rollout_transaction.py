@@ -225,7 +225,7 @@ def test_verify_inside_a_snapshot(read: Read, begin: Begin) -> None:
     cache.set("k", "new")
     snapshot = begin(cache, snapshot=True)
     assert read(cache, lambda: "older") == "new"
-    assert cache._space.pool._busy == 0
+    assert cache._space.pool._taken == 0
     assert cache.get_or_load("cold", lambda: "older") == "older"
     assert "cold" not in cache
     assert (cache.stats().loads, len(cache.stats().comparisons)) == (1, 0)
@@ -246,7 +246,7 @@ def test_verify_whose_loader_meets_a_transaction_that_writes(read: Read, begin: 
         return "uncommitted"
 
     assert read(cache, load) == "old"
-    eventually(lambda: cache.stats().loads == 1 and cache._space.pool._busy == 0)
+    eventually(lambda: cache.stats().loads == 1 and cache._space.pool._taken == 0)
     assert not cache.stats().comparisons
 
 

@@ -81,7 +81,7 @@ def test_an_async_hit_is_compared_by_a_task_that_close_waits_for() -> None:
 
 def test_closing_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """A comparison whose source hangs is cancelled."""
-    monkeypatch.setattr("hotset.ports.aio._PATIENCE", 0.01)
+    monkeypatch.setattr("hotset.ports.aio.PATIENCE", 0.01)
     cache = Cache(verify=1.0)
 
     async def main() -> int:
@@ -108,11 +108,11 @@ def test_it_is_skipped_while_the_pool_is_busy() -> None:
         return 1
 
     assert [cache.get_or_load("k", slow) for _ in range(100)] == [1] * 100
-    assert not cache._space.pool.spare
+    assert cache._space.pool._taken == pool.PLACES
     go.set()
-    eventually(lambda: cache._space.pool.spare)
-    compared(cache, pool._SPARE)
-    assert cache.stats().loads == pool._SPARE
+    eventually(lambda: cache._space.pool._taken < pool.PLACES)
+    compared(cache, pool.PLACES)
+    assert cache.stats().loads == pool.PLACES
 
 
 def test_an_error_of_the_source_is_nobodys() -> None:
@@ -120,7 +120,7 @@ def test_an_error_of_the_source_is_nobodys() -> None:
     cache = Cache(verify=1.0)
     cache.set("k", 1)
     assert cache.get_or_load("k", lambda: 1 // 0) == 1
-    eventually(lambda: cache.stats().load_errors == 1 and cache._space.pool.spare)
+    eventually(lambda: cache.stats().load_errors == 1 and not cache._space.pool._taken)
     assert not cache.stats().comparisons
 
 
@@ -137,7 +137,7 @@ def test_an_entry_that_ended_meanwhile_is_not_counted() -> None:
 
     assert cache.get_or_load("k", load) == "old"
     assert done.wait(10)
-    eventually(lambda: cache._space.pool._busy == 0)
+    eventually(lambda: cache._space.pool._taken == 0)
     assert not cache.stats().comparisons
 
 
@@ -151,7 +151,7 @@ def test_a_fraction_of_the_hits_is_compared(monkeypatch: pytest.MonkeyPatch) -> 
     for _ in range(4):
         assert source.load(7) == "same"  # a miss, then hits of which the second is chosen
     compared(cache, 1)
-    eventually(lambda: cache._space.pool._busy == 0)
+    eventually(lambda: cache._space.pool._taken == 0)
     assert source.load(8) == "same"  # chosen, and a miss
     assert source.load(7) == "same"
     assert (cache.stats().comparisons.compared, cache.stats().loads, cache.stats().hits) == (1, 3, 4)
@@ -174,4 +174,4 @@ def test_off_and_shadow_do_not_verify() -> None:
         cache = Cache(mode=mode, verify=1.0)
         assert [cache.get_or_load("k", lambda: 1), cache.get_or_load("k", lambda: 1)] == [1, 1]
         assert cache.stats().comparisons.compared == count
-        assert cache._space.pool._busy == 0
+        assert cache._space.pool._taken == 0

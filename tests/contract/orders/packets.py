@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hotset.stores.base import Build
 
 _TELLING: Final = (
-    *("LEASE", "SWAP", "PUT", "EXPIRE", "TAGS", "RENEW", "RELEASE", "TOUCH"),
+    *("LEASE", "SWAP", "EXTEND", "PUT", "EXPIRE", "TAGS", "RENEW", "RELEASE", "TOUCH"),
     *("UNLINK", "CLEAR", "CHECK", "LOOK", "EPOCHS", "BEGIN", "PING"),
 )
 """The words by which a packet goes, the most telling first."""

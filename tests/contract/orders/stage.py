@@ -113,12 +113,12 @@ class Clock:
 class Process:
     """A cache that stands for a process: connections, link, slots and knowledge of its own."""
 
-    def __init__(self, name: str, stage: Stage, tiers: Sequence[str]) -> None:
+    def __init__(self, name: str, stage: Stage, tiers: Sequence[str], **settings: Any) -> None:
         self.name = name
         self.source = stage.source
         self.cache = Cache(
             *tiers, namespace="orders", heartbeat=HEARTBEAT, blind_ttl=BLIND_TTL, ttl="1h", stale_if_error="1h",
-            lease_timeout=TERM,
+            lease_timeout=TERM, **settings,
         )  # fmt: skip
         space = self.cache._space
         space.engine.clock = stage.clock
@@ -200,8 +200,8 @@ class Process:
 class Member(Process):
     """A process over the server."""
 
-    def __init__(self, name: str, stage: Stage, tiers: Sequence[str]) -> None:
-        super().__init__(name, stage, tiers)
+    def __init__(self, name: str, stage: Stage, tiers: Sequence[str], **settings: Any) -> None:
+        super().__init__(name, stage, tiers, **settings)
         space = self.cache._space
         assert space.store is not None
         assert space.far is not None
@@ -245,10 +245,10 @@ class Stage:
         self.clock = Clock()
         self._processes: list[Process] = []
 
-    def process(self, *, near: bool = False, url: str | None = None) -> Member:
+    def process(self, *, near: bool = False, url: str | None = None, **settings: Any) -> Member:
         """Return another process, over the server, at another url (a proxy's) if one is given."""
         tiers = (*(("memory://",) if near else ()), url or self.server.url)
-        process = Member(f"p{len(self._processes)}", self, tiers)
+        process = Member(f"p{len(self._processes)}", self, tiers, **settings)
         self._processes.append(process)
         return process
 

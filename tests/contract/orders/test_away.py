@@ -135,7 +135,7 @@ def test_blind_age(stage: Stage, proxy: Proxy) -> None:
 
 def test_blind_age_matters(stage: Stage, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     """A blind copy that lives as long as any other."""
-    monkeypatch.setattr(Space, "longest", math.inf)
+    monkeypatch.setattr(Space, "bounded", lambda _, good: good)
     with pytest.raises(Violation, match="p0 returned version 0, the floor was 1"):
         a_blind_copy_grows_old(stage, proxy)
 

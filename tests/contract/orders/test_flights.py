@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hotset.core import read
+from hotset.core import fly
 from hotset.engine.flight import Flight
 from hotset.engine.table import Table
 from hotset.entry.epochs import Verdict
@@ -164,13 +164,13 @@ def test_own_fallback(stage: Stage) -> None:
 
 def test_own_fallback_matters(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Readers who fall back on what any of them has read."""
-    own, seen = read.own_stale, []
+    own, seen = fly.own_stale, []
 
     def theirs(near: Any, standing: Any) -> Any:
         seen.append(own(near, standing))
         return next((entry for entry in seen if entry is not None), None)
 
-    monkeypatch.setattr(read, "own_stale", theirs)
+    monkeypatch.setattr(fly, "own_stale", theirs)
     with pytest.raises(Violation, match="version 0 as stale, the floor was 2"):
         a_fallback_that_another_has_read(stage)
 

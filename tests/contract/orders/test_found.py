@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hotset.entry.entry import Spans
 from tests.contract.conftest import wait_until
 from tests.contract.orders.stage import KEY, Stage
 
@@ -42,7 +43,7 @@ def test_an_offer_that_comes_while_the_last_one_is_taken_is_confirmed(stage: Sta
     p0 = stage.stored().process(near=True).linked()
     offers = Overtaken(p0)
     deque.append(offers, (p0.far, "another key", p0.far.make(
-        0, 0.0, 3_600.0, window=0.0, tags=(), instant=0, generation=b"", negative=False
+        0, 0.0, Spans(3_600.0), tags=(), instant=0, generation=b"", negative=False
     )))  # fmt: skip
     p0.near._offers = offers
     p0.read()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from hotset import loading
 from hotset.core.lease import Lease
-from hotset.entry.wire import Record, new_mark, unpack
+from hotset.core.load import loader_of
 from hotset.ports import background
-from hotset.ports.sync import SYNC, run_sync
 from hotset.stores.base import Reply
-from hotset.stores.protocol import Won
 from tests.contract.conftest import wait_until
 from tests.contract.orders import breaks
 from tests.contract.orders.stage import KEY, TERM, Member, Stage, Violation
@@ -34,7 +33,7 @@ def test_fill_is_cas(stage: Stage) -> None:
 
 def test_fill_is_cas_matters(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """A SWAP that stores whatever stands there."""
-    breaks.script(monkeypatch, "SWAP", "if h == '' or mark(h) ~= ARGV[1] or older(h, ARGV[4]) then return 0 end", "")
+    breaks.script(monkeypatch, "SWAP", "if h == '' or mark(h) ~= ARGV[1] then return 0 end", "")
     with pytest.raises(Violation, match="version 0, the floor was 1"):
         two_deletes(stage)
 
@@ -87,36 +86,71 @@ def test_expire_new_mark_matters(stage: Stage, monkeypatch: pytest.MonkeyPatch) 
         an_expire_during_a_refresh(stage)
 
 
-def an_older_version_last(stage: Stage) -> list[bool]:
-    """The order of `version_guard`, by the store's steps themselves: no option gives a version yet."""
-    p0 = stage.stored().process()
-    ask, steps = p0.store.ask, p0.far.operations
-    filled: list[bool] = []
-    for version in (2, 1):  # each sees what stands there, takes the lease of it, loads and fills
-        (seen,), epochs = run_sync(ask(SYNC, steps.look([KEY], ())))
-        generation, lease = epochs.generation or b"", new_mark()
-        (won,) = run_sync(ask(SYNC, steps.lease([KEY], [seen.mark], lease, generation, TERM, refresh={KEY})))
-        assert isinstance(won, Won)
-        record = Record(new_mark(), generation, instant=epochs.count or 0, version=version)
-        (stored,), _ = run_sync(ask(SYNC, steps.swap([(KEY, won.base, record, TERM)], (), begin=False)))
-        filled.append(stored)
-    there = unpack(stage.server.cli("GET", stage.key()))
-    assert there is not None
-    if there.version < 2:
-        raise Violation("version 1 replaced version 2")
-    return filled
+def an_older_version_last(stage: Stage) -> list[Member]:
+    """The order of `version_guard`."""
+    lagging, there = [stage.stored().process(), stage.process()], stage.process()
+    for process, version in zip(lagging, (2, 1), strict=True):
+
+        def load(version: int = version) -> int:
+            loading().version = version
+            return version
+
+        process.cache._refresh(KEY, loader_of(load, ()), process.cache._space.options)
+    if (stands := there.cache.get(KEY)) != 2:
+        raise Violation(f"version {stands} replaced version 2")
+    return lagging
 
 
 def test_version_guard(stage: Stage) -> None:
     """p0 refreshes and fills version 2 of the source; p1 refreshes it from a source that lags, and fills version 1."""
-    assert an_older_version_last(stage) == [True, False]
+    p0, p1 = an_older_version_last(stage)
+    assert (p0.answer("SWAP"), p1.answer("SWAP")) == (1, -1)
+    assert p1.cache.stats().refused_fills == 1
 
 
 def test_version_guard_matters(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """A SWAP that compares marks alone."""
-    breaks.script(monkeypatch, "SWAP", " or older(h, ARGV[4])", "")
+    breaks.script(monkeypatch, "SWAP", "if older(h, ARGV[4]) then", "if false then")
     with pytest.raises(Violation, match="version 1 replaced version 2"):
         an_older_version_last(stage)
+
+
+def test_version_guard_of_a_write(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """p0 writes version 2; p1, which has read the source before, writes version 1; and without the guard."""
+    p0, p1 = stage.process(), stage.process()
+    assert p0.cache.set(KEY, 2, version=2)
+    assert not p1.cache.set(KEY, 1, version=1)
+    assert p0.cache.get(KEY) == p1.cache.get(KEY) == 2
+    breaks.script(monkeypatch, "PUT", "elseif older(h, ARGV[4]) then", "elseif false then")
+    assert p1.cache.set(KEY, 1, version=1)
+    assert p0.cache.get(KEY) == 1
+
+
+def an_expire_before_it_is_kept(stage: Stage) -> Member:
+    """The order of `expire_new_mark`, where the source says that nothing was modified."""
+    p0, p1 = stage.stored().process(), stage.process()
+
+    def load() -> int:
+        kept: int = loading().not_modified()
+        return kept
+
+    refresher = p0.actor(lambda: p0.cache._refresh(KEY, loader_of(load, ()), p0.cache._space.options)).to("EXTEND")
+    p1.end("expire")
+    refresher.result()
+    p1.read()
+    return p0
+
+
+def test_what_is_kept_is_what_was_seen(stage: Stage) -> None:
+    """p0 asks the source, which has not changed; it does, and p1's expire returns; p0 extends its life; p1 reads."""
+    assert an_expire_before_it_is_kept(stage).answer("EXTEND") == 0
+
+
+def test_what_is_kept_is_what_was_seen_matters(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An EXTEND of whatever stands there."""
+    breaks.script(monkeypatch, "EXTEND", " or mark(h) ~= ARGV[1]", "")
+    with pytest.raises(Violation, match="version 0, the floor was 1"):
+        an_expire_before_it_is_kept(stage)
 
 
 def a_refresh_of_what_is_held(stage: Stage) -> Member:
@@ -231,7 +265,7 @@ def test_renew_compares(stage: Stage) -> None:
 
 def test_renew_compares_matters(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """A RENEW that writes the placeholder again, whatever came between."""
-    again = "redis.call('SET', KEYS[1], 'hs\\1\\1' .. ARGV[1] .. string.rep('\\0', 72), 'PX', ARGV[2])\n"
+    again = "redis.call('SET', KEYS[1], 'hs\\1\\1' .. ARGV[1] .. string.rep('\\0', 90), 'PX', ARGV[2])\n"
     breaks.script(monkeypatch, "RENEW", "local h = header(KEYS[1])", f"{again}local h = header(KEYS[1])")
     with pytest.raises(Violation, match="version 0, the floor was 1"):
         a_late_renewal(stage)
