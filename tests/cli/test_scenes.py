@@ -49,6 +49,7 @@ def test_a_second_query_is_seen(origin: Origin, monkeypatch: pytest.MonkeyPatch)
 def test_a_stale_value_that_is_not_called_so_is_seen(origin: Origin, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where `lookup` does not tell of the stale value the third scene names what is missing."""
     monkeypatch.setattr(Cache, "lookup", lambda *_: Miss("absent"))
+    monkeypatch.setattr(scenes, "_PATIENCE", 3.0)  # it waits for what will not come
     scene = scenes.failing_source(origin, check=check)
     assert not scene.holds
     assert scene.shown == "Not so: lookup says that it is stale; it is fresh again once the source is back."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_type
 
-from hotset import Cache, Hit, Miss
+from hotset import Cache, Hit, Miss, Warmed
 
 
 class User:
@@ -56,6 +56,7 @@ async def awaited(repository: Repository) -> None:
     assert_type(await fetch_user.get(7), User | None)
     assert_type(await fetch_user.refresh(7), User)
     assert_type(await fetch_user.delete(7), int)
+    assert_type(await fetch_user.warm([7], concurrency=2), Warmed)
     assert_type(fetch_user.key(7), str)
     assert_type(await repository.fetch(7), User)
     assert_type(await cache.aio.get_or_load("k", lambda: 7), int)
@@ -71,6 +72,8 @@ def test_the_types_of_the_face_are_what_they_say() -> None:
     assert_type(load_user(7, greeting="hello"), User)
     assert_type(load_user.get(7), User | None)
     assert_type(load_user.many([1, 2]), dict[int, User])
+    assert_type(load_user.warm([1, 2], rate=1_000, progress=False), Warmed)
+    assert_type(cache.warm(["k"], lambda keys: dict.fromkeys(keys, 1), ttl="10m", progress=False), Warmed)
     assert_type(load_user.key(7), str)
     assert_type(load_user.delete(7), int)
     assert_type(load_user.refresh(7), User)

@@ -190,7 +190,7 @@ def test_savepoints_are_honoured(sessions: Sessions, cache: Cache) -> None:
             cache.delete("d")
             inner.rollback()
         assert elsewhere(lambda: len(cache)) == 4
-    assert cache.get_many("abcd") == {"b": 1, "d": 1}
+    assert cache.get_many(list("abcd")) == {"b": 1, "d": 1}
 
 
 def test_a_commit_takes_open_savepoints_along(sessions: Sessions, cache: Cache) -> None:
