@@ -6,7 +6,7 @@ import platform
 import sys
 
 import hotset
-from benchmarks.hit import measure
+from benchmarks import hit, miss, slow, tags
 
 
 def main() -> None:
@@ -15,7 +15,7 @@ def main() -> None:
     out(f"hotset {hotset.__version__}, plain Python; {platform.python_implementation()} {platform.python_version()}\n")
     out("Absolute figures are this machine's; compare ratios.\n\n")
     out(f"{'case':<48}{'ns':>9}{'ratio':>9}  to\n")
-    for name, nanoseconds, ratio, base in measure():
+    for name, nanoseconds, ratio, base in (*hit.measure(), *miss.measure(), *tags.measure(), *slow.measure()):
         out(f"{name:<48}{nanoseconds:>9.0f}{ratio:>8.1f}x  {base}\n")
 
 
