@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 
 from celery import Celery
 
@@ -41,5 +41,6 @@ def pay(account: int, total: int) -> None:
 
 
 with closing(sqlite3.connect(DATABASE, timeout=10)) as db, db:
-    db.execute("PRAGMA journal_mode = WAL")
+    with suppress(sqlite3.OperationalError):  # another worker does it at this moment
+        db.execute("PRAGMA journal_mode = WAL")
     db.execute("CREATE TABLE IF NOT EXISTS account (id INTEGER PRIMARY KEY, total INTEGER)")

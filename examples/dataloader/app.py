@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 
 import strawberry
 from fastapi import FastAPI, Request, Response
@@ -98,6 +98,7 @@ async def name_the_worker(request: Request, call_next: RequestResponseEndpoint) 
 
 
 with closing(sqlite3.connect(DATABASE, timeout=10)) as db, db:
-    db.execute("PRAGMA journal_mode = WAL")
+    with suppress(sqlite3.OperationalError):  # another worker does it at this moment
+        db.execute("PRAGMA journal_mode = WAL")
     db.execute("CREATE TABLE IF NOT EXISTS author (id INTEGER PRIMARY KEY, sold INTEGER)")
     db.executemany("INSERT OR IGNORE INTO author VALUES (?, 0)", [(number,) for number in range(1, 21)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Request, Response
@@ -48,7 +48,8 @@ def scale() -> int:
 @asynccontextmanager
 async def own(_: FastAPI) -> AsyncIterator[None]:
     with closing(sqlite3.connect(DATABASE, timeout=10)) as db, db:
-        db.execute("PRAGMA journal_mode = WAL")
+        with suppress(sqlite3.OperationalError):  # another worker does it at this moment
+            db.execute("PRAGMA journal_mode = WAL")
         db.execute("CREATE TABLE IF NOT EXISTS user (id INTEGER PRIMARY KEY, name TEXT, score INTEGER)")
         db.execute("CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value INTEGER)")
         db.execute("INSERT OR IGNORE INTO setting VALUES ('scale', 1)")

@@ -7,7 +7,7 @@ import json
 import os
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
@@ -67,7 +67,8 @@ cache.on("ended", changes.heard, match="flag:*")
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
     with closing(sqlite3.connect(DATABASE, timeout=10)) as db, db:
-        db.execute("PRAGMA journal_mode = WAL")
+        with suppress(sqlite3.OperationalError):  # another worker does it at this moment
+            db.execute("PRAGMA journal_mode = WAL")
         db.execute("CREATE TABLE IF NOT EXISTS flag (name TEXT PRIMARY KEY, percent INTEGER)")
     changes.start()
     yield

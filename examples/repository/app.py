@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from flask import Flask, Response, jsonify, request
@@ -52,7 +52,8 @@ class Products:
 
     def create(self) -> None:
         with self._database() as db:
-            db.execute("PRAGMA journal_mode = WAL")
+            with suppress(sqlite3.OperationalError):  # another worker does it at this moment
+                db.execute("PRAGMA journal_mode = WAL")
             db.execute("CREATE TABLE IF NOT EXISTS product (id INTEGER PRIMARY KEY, maker TEXT, price INTEGER)")
             db.executemany(
                 "INSERT OR IGNORE INTO product VALUES (?, ?, 0)",

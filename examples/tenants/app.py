@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 
 from flask import Flask, Response, g, jsonify, request
 
@@ -69,5 +69,6 @@ def name_the_worker(response: Response) -> Response:
 
 
 with closing(sqlite3.connect(DATABASE, timeout=10)) as db, db:
-    db.execute("PRAGMA journal_mode = WAL")
+    with suppress(sqlite3.OperationalError):  # another worker does it at this moment
+        db.execute("PRAGMA journal_mode = WAL")
     db.execute("CREATE TABLE IF NOT EXISTS setting (tenant TEXT, name TEXT, value INTEGER, PRIMARY KEY (tenant, name))")
