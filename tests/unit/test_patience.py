@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -108,3 +109,18 @@ def test_in_a_transaction_the_loader_runs_where_its_caller_is() -> None:
         assert cache.get_or_load_many(["a", "b"], load) == {"a": 1, "b": 1}
     assert threads == {threading.get_ident()}
     assert len(cache) == 0
+
+
+def test_the_workers_of_a_forgotten_cache_leave() -> None:
+    """They know nothing of the cache that they have worked for, and end with it."""
+
+    def workers() -> int:
+        return sum(thread.name.startswith("hotset-load") for thread in threading.enumerate())
+
+    gc.collect()  # those of other tests' caches
+    before, cache = workers(), Cache(load_timeout=60)
+    assert cache.get_or_load("k", lambda: 1) == 1
+    assert workers() > 0
+    del cache
+    gc.collect()
+    eventually(lambda: workers() <= before)

@@ -102,6 +102,11 @@ class Pool:
         if crew is not None:
             crew.dismiss()
 
+    def __del__(self) -> None:  # a cache that was forgotten; its workers know nothing of the pool
+        crew = getattr(self, "_crew", None)
+        if crew is not None and self._pid == os.getpid():
+            crew.dismiss()
+
 
 class _Crew:
     """The workers of a pool from its first job to its close. Its methods are called under the pool's lock."""
