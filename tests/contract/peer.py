@@ -69,7 +69,7 @@ class Loads:
         until = time.monotonic() + PATIENCE
         while not self._landed or not self._answers:
             assert time.monotonic() < until, "it has not landed"
-            time.sleep(0.001)  # between two looks
+            time.sleep(0.001)  # between two looks; the condition decides, or the deadline
         return self._answers[0], self._landed[0]
 
 

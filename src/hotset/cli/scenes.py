@@ -221,7 +221,7 @@ def failing_source(origin: Origin, *, check: Check) -> Scene:
             profile(user_id)
             kept = cache.lookup(profile.key(user_id))
             fresh_again = isinstance(kept, Hit) and not kept.stale
-            time.sleep(0.0 if fresh_again else 0.02)
+            time.sleep(0.0 if fresh_again else 0.02)  # between two looks; the fresh value ends the wait, or patience
 
         nobody, asked = origin.count("users") + 1, origin.queries
         reads, first = 0, time.monotonic()
