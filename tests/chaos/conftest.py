@@ -15,7 +15,6 @@ from tests.services.servers import Server
 def server(request: pytest.FixtureRequest) -> Server:
     """A shared server, empty and as after its start: Redis in each run, Valkey too in the long one."""
     server: Server = request.getfixturevalue(f"{request.param}_server")
-    server.reset()
     return server
 
 

@@ -121,7 +121,6 @@ def _delays(members: list[Member], rounds: int) -> list[float]:
 @pytest.mark.shows("W1", "W2", "W3", "W4")
 def test_no_violation_in_200_000_reads_of_3_processes(redis_server: Server, say: Say, record_property: Record) -> None:
     """Process tiers over a store: 0 in the process that ended, at most a heartbeat in the others."""
-    redis_server.reset()
     with _processes(redis_server, near=True) as members:
         _run(members, 150_000, seed=1)
         all_seen = _run(members, 50_000, seed=2, pause=RARELY, least=1.8)
@@ -141,7 +140,6 @@ def test_no_violation_in_200_000_reads_of_3_processes(redis_server: Server, say:
 @pytest.mark.shows("W1", "W2")
 def test_no_violation_over_a_store_alone(valkey_server: Server, say: Say, record_property: Record) -> None:
     """Without process tiers there is no lag: 0 in all processes."""
-    valkey_server.reset()
     with _processes(valkey_server, near=False) as members:
         all_seen = _run(members, 10_000, seed=2, pause=0.002)
     say(f"store alone: {_said(all_seen)}")
@@ -158,7 +156,6 @@ def test_no_violation_in_4_processes_that_are_killed_while_they_refresh(
     redis_server: Server, say: Say, record_property: Record, near: bool, reads: int, kills: int
 ) -> None:
     """Refreshes ahead, stale windows, timeouts and failures on: what is stale is said to be, and never deleted."""
-    redis_server.reset()
     all_seen, done, violations = _run_and_kill(redis_server, reads, 1, kills, near=near)
     stale = sum(seen.stale for seen in all_seen)
     where = "process over store" if near else "store alone"

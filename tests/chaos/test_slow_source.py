@@ -75,7 +75,6 @@ def test_what_is_stale_is_answered_in_time_and_each_key_is_loaded_once(
     tiers = ["memory://"]
     if over != "alone":
         server = request.getfixturevalue(f"{over}_server")
-        server.reset()
         tiers.append(server.url)
     source = Slow()
     with Cache(*tiers, stale_if_error="1h", soft_timeout=SOFT) as cache, ThreadPoolExecutor(THREADS) as threads:

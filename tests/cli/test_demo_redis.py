@@ -63,7 +63,6 @@ def until(process: subprocess.Popen[str], words: str) -> str:
 
 def test_the_figures_agree_and_a_strangers_server_is_left_as_it_was(run: Run, redis_server: Server) -> None:
     """Requests are the answers of three tiers, one load a key, every scene holds, and only our own keys are gone."""
-    redis_server.reset()
     redis_server.cli("SET", "hs1:shop:profile:1", "somebody's")
     done = run("demo", "--json", "--redis", redis_server.url, *SMALL)
     assert (done.returncode, done.stderr) == (0, "")
@@ -126,7 +125,6 @@ def test_an_early_end_leaves_no_key_and_no_process(
 ) -> None:
     """Ctrl-C, or the death of a worker, ends it with its exit code and one line; keys and processes are gone."""
     store_server: Server = request.getfixturevalue(f"{kind}_server")
-    store_server.reset()
     with start("demo", "--redis", store_server.url, *SMALL, "--requests", "10000", "--users", "20000") as process:
         seen = until(process, "namespace=")
         pids = [int(pid) for pid in re.findall(r"Processes (\d+) and (\d+)", seen)[0]]
@@ -271,7 +269,6 @@ class Here:
 @pytest.fixture
 def fleet(tmp_path: Path, redis_server: Server) -> Iterator[Any]:
     """Two workers over a small shop and one server."""
-    redis_server.reset()
     path = tmp_path / "shop.db"
     list(shop.build(path, users=100, seed=1, check=lambda: None))
     workers = Here(), Here()

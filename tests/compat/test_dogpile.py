@@ -73,7 +73,6 @@ def test_their_backends_store_what_was_loaded_before_an_ending(
     region_of: Any, end: Callable[[Any], object], redis_server: Server
 ) -> None:
     """The memory and Redis backends of dogpile serve the old value after `invalidate` or `set`, until it expires."""
-    redis_server.reset()
     theirs = {"url": redis_server.url, "distributed_lock": True, "lock_timeout": 20, "thread_local_lock": False}
     assert served_after(region_of("dogpile.cache.memory"), end) == OLD
     region = region_of("dogpile.cache.redis", arguments=theirs)

@@ -16,7 +16,6 @@ def test_a_load_that_begins_while_others_are_held_longer_stops_none_of_them(
     redis_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Leases are renewed again and again, though one more was taken in the middle of renewing them."""
-    redis_server.reset()
     renewed: dict[Lease, int] = {}
     often, over = threading.Event(), threading.Event()
     threads: list[threading.Thread] = []

@@ -136,7 +136,6 @@ def store_server(request: pytest.FixtureRequest) -> Server:
     What the rows stand on, the facts, the steps and the fleet's model, is shown on both in each run (tests/services).
     """
     server: Server = request.getfixturevalue(f"{request.param}_server")
-    server.reset()
     return server
 
 
@@ -161,7 +160,6 @@ def pair(request: pytest.FixtureRequest) -> Iterator[tuple[Cache, Cache]]:
     from tests.contract.fleet import Fleet
 
     server: Server = request.getfixturevalue(f"{request.param}_server")
-    server.reset()
     fleet = Fleet(server.url)
     yield fleet.cache(), fleet.cache()
     fleet.close()

@@ -60,7 +60,6 @@ def others(request: pytest.FixtureRequest) -> Iterator[Fleet | None]:
         return
     request.getfixturevalue("patient")
     server: Server = request.getfixturevalue(f"{request.param}_server")
-    server.reset()
     fleet = Fleet(server.url)
     yield fleet
     fleet.close()

@@ -78,7 +78,6 @@ def test_the_first_shared_hit_is_a_few_commands_away(
     guide: str, wheel: Path, redis_server: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """In a new environment, with what the guide installs and nothing else."""
-    redis_server.reset()
     path = Newcomer(ROOT / f"docs/guides/{guide}.md", tmp_path / "run", redis_server.port)
     path.prepare(wheel)
     began = time.monotonic()

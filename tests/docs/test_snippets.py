@@ -34,7 +34,6 @@ def test_a_page_does_what_it_shows(page: Path, tmp_path: Path, request: pytest.F
     port = None
     if needs_store(page.read_text(encoding="utf-8")):
         server = request.getfixturevalue("redis_server")
-        server.reset()
         port = server.port
     Run(page, tmp_path / "run", port).all()
 

@@ -75,7 +75,6 @@ def test_no_read_after_a_write_gets_what_was_there_before(
     name: str, redis_server: Server, record_property: Callable[[str, object], None]
 ) -> None:
     """A write through one worker is what every other worker answers with, with one worker killed in the middle."""
-    redis_server.reset()
     example = EXAMPLES[name]
     reads = int(READS * example.share)
     with Served(name, example.command, redis_server.url, first=example.first, beside=example.beside) as served:

@@ -10,7 +10,6 @@ from tests.services.servers import Server
 
 def test_a_second_run_of_the_script_finds_what_the_first_has_fetched(redis_server: Server) -> None:
     """The rate is fetched once; `--new` fetches it again, for whoever asks next."""
-    redis_server.reset()
     told = [
         run("cli_script", f"python rates.py EUR USD 250 {more}", redis_server.url).stdout
         for more in ("", "", "--new", "")
@@ -30,7 +29,6 @@ def test_the_script_works_without_a_server() -> None:
 
 def test_the_file_fills_in_what_the_environment_leaves_unsaid(redis_server: Server) -> None:
     """In production two processes share a greeting; what the environment says of the tiers goes over the file."""
-    redis_server.reset()
 
     def greet(**environment: str) -> list[str]:
         ran = run("settings", "python settings.py", redis_server.url, **environment)

@@ -18,7 +18,6 @@ from tests.services.servers import Server
 @pytest.fixture
 def serve(redis_server: Server) -> Iterator[Callable[..., Served]]:
     """A function that serves an example over an empty Redis until the test ends."""
-    redis_server.reset()
     running: list[Served] = []
 
     def serve(example: str, command: str, **more: str) -> Served:

@@ -4,7 +4,7 @@
     own_server      makes servers of the test's own, to kill, pause, fill or configure
     proxy           a network before `store_server` that can be cut and stalled
     patient         has a store that takes its time, as on a busy machine, not count as one that is away
-    redis_server, valkey_server     the shared servers themselves; `store_server` is what most tests want
+    redis_server, valkey_server     the shared server of one kind, as `store_server` gives it
 
 A server that this machine does not have skips its tests, and the run's end says so; under CI it fails them.
 """
@@ -73,22 +73,35 @@ def _shared(kind: Kind) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def redis_server() -> Iterator[Server]:
-    """The Redis server that the run's tests share. It is as the last test left it."""
+def shared_redis() -> Iterator[Server]:
+    """The Redis server that the run's tests share. It is as the last test left it: stopped, full, of other settings."""
     yield from _shared("redis")
 
 
 @pytest.fixture(scope="session")
-def valkey_server() -> Iterator[Server]:
+def shared_valkey() -> Iterator[Server]:
     """The Valkey server that the run's tests share. It is as the last test left it."""
     yield from _shared("valkey")
+
+
+@pytest.fixture
+def redis_server(shared_redis: Server) -> Server:
+    """The shared Redis server: running, empty, with its first settings and nobody connected."""
+    shared_redis.reset()
+    return shared_redis
+
+
+@pytest.fixture
+def valkey_server(shared_valkey: Server) -> Server:
+    """The shared Valkey server: running, empty, with its first settings and nobody connected."""
+    shared_valkey.reset()
+    return shared_valkey
 
 
 @pytest.fixture(params=KINDS)
 def store_server(request: pytest.FixtureRequest) -> Server:
     """A shared server, one kind after the other: running, empty, with its first settings and nobody connected."""
     server: Server = request.getfixturevalue(f"{request.param}_server")
-    server.reset()
     return server
 
 

@@ -118,7 +118,6 @@ def cache(request: pytest.FixtureRequest) -> Iterator[Cache]:
     tiers: tuple[str, ...] = ()
     if request.param != "process":
         server: Server = request.getfixturevalue("redis_server")
-        server.reset()
         tiers = ("memory://", server.url) if request.param == "near" else (server.url,)
     with Cache(*tiers, **OPTIONS) as cache:
         yield cache

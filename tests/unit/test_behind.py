@@ -333,7 +333,6 @@ def test_a_program_that_ends_waits_for_nothing_behind_its_readers(
     tiers = ""
     if over == "redis":
         server = request.getfixturevalue("redis_server")
-        server.reset()
         tiers = f'"memory://", "{server.url}",'
     began = time.monotonic()
     done = subprocess.run(

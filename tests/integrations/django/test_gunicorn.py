@@ -41,7 +41,6 @@ class Worker:
 @pytest.fixture
 def workers(redis_server: Server, tmp_path: Path) -> Iterator[tuple[Worker, Worker]]:
     """A connection to each of the two workers."""
-    redis_server.reset()
     port = free_port()
     command = [
         *(sys.executable, "-m", "gunicorn", "--preload", "-w", "2", "-k", "gthread", "--threads", "8"),

@@ -19,7 +19,6 @@ ROOT = Path(__file__).parents[3]
 @pytest.mark.timeout(120)
 def test_djangos_own_tests_of_caches_pass(own_tests: Path, redis_server: Server) -> None:
     """All of `BaseCacheTests` but those in the table of `own_suite`, for five backends; and what stands on a cache."""
-    redis_server.reset()
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "tests.integrations.django.own_suite", str(own_tests), redis_server.url],
         cwd=ROOT,

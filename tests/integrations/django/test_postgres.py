@@ -31,7 +31,6 @@ def test_what_is_committed_is_never_read_older_and_what_is_not_is_never_read(
         leave_out("PostgreSQL server")
     page = tmp_path / "known"
     page.write_bytes(bytes(1 << 16))
-    redis_server.reset()
     with Postgres() as server:
         words = [sys.executable, "-m", "tests.integrations.django.ledger"]
         env = {**os.environ, "LEDGER_POSTGRES": str(server.folder), "LEDGER_REDIS": redis_server.url}

@@ -107,7 +107,6 @@ def test_over_a_store_many_loops_one_after_another_leave_nothing(
     cache: Hotset, make_app: MakeApp, redis_server: Server
 ) -> None:
     """A hundred requests, each in a loop of its own, over Redis: answers are right, connections do not pile up."""
-    redis_server.reset()
     app = make_app(HOTSET_TIERS=f"memory:// {redis_server.url}", HOTSET_NAMESPACE="shop")
 
     @cache.cached("n:{n}")

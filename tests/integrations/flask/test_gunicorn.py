@@ -119,7 +119,6 @@ def reads(shop: Path, item: str) -> int:
 
 def test_four_preloaded_workers_share_what_one_has_loaded(shop: Path, redis_server: Server) -> None:
     """One read of the source for all, function and page; the master had used its connections before the fork."""
-    redis_server.reset()
     with gunicorn(shop, f"memory:// {redis_server.url}", workers=4, SHOP_WARM="1") as served:
         workers = served.workers(4)
         met: set[int] = set()
@@ -137,7 +136,6 @@ def test_four_preloaded_workers_share_what_one_has_loaded(shop: Path, redis_serv
 
 def test_what_one_worker_writes_no_other_serves_stale(shop: Path, redis_server: Server) -> None:
     """A thousand reads checked while one price changes a hundred times, over Redis alone: none is older."""
-    redis_server.reset()
     with gunicorn(shop, redis_server.url) as served:
         served.workers(2)
         readers: set[int] = set()
@@ -155,7 +153,6 @@ def test_what_one_worker_writes_no_other_serves_stale(shop: Path, redis_server: 
 
 def test_copies_near_hear_of_a_write_elsewhere(shop: Path, redis_server: Server) -> None:
     """With a process tier too, a copy in another worker lags by a message, within a heartbeat (1 s)."""
-    redis_server.reset()
     with gunicorn(shop, f"memory:// {redis_server.url}") as served:
         workers = served.workers(2)
         for version in range(2, 22):

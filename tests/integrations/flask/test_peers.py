@@ -70,7 +70,6 @@ def test_no_pickle_is_written_or_read(
 
     for name in ("dumps", "loads", "Pickler", "Unpickler"):
         monkeypatch.setattr(pickle, name, refuse)
-    redis_server.reset()
     app = make_app(HOTSET_TIERS=redis_server.url)
     runs: list[int] = []
 

@@ -116,7 +116,6 @@ for _ in range(3):
 
 def test_a_cache_that_was_made_before_the_patching_is_refused_at_its_first_use(redis_server: Server) -> None:
     """And at each use after it: nobody waits for anything."""
-    redis_server.reset()
     _run(LATE, redis_server.url)
 
 
@@ -143,7 +142,6 @@ cache.close()
 
 def test_a_child_that_python_was_not_told_of_never_uses_its_parents_connections(redis_server: Server) -> None:
     """Each use is refused with the setting that is missing, and the parent goes on."""
-    redis_server.reset()
     _run(BEHIND, redis_server.url)
 
 
@@ -178,7 +176,6 @@ def test_a_child_of_multiprocessing_shares_loads_and_hears_endings(
     redis_server: Server, how: str, tmp_path: Path
 ) -> None:
     """A cache at module level, used by the parent before: the child has a link of its own."""
-    redis_server.reset()
     program = tmp_path / "program.py"
     program.write_text(POOL)
     done = subprocess.run(

@@ -56,7 +56,6 @@ class Reader:
 @pytest.fixture
 def store(redis_server: Server) -> str:
     """A store, empty."""
-    redis_server.reset()
     return redis_server.url
 
 
