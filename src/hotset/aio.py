@@ -15,7 +15,6 @@ from hotset.core.space import open_space, settle
 from hotset.core.told import told
 from hotset.core.warm import pace, warm
 from hotset.entry.lookup import MISSING
-from hotset.errors import ConfigError
 from hotset.face import Face
 from hotset.options import Options
 from hotset.ports.abreast import in_thread, tasks
@@ -133,15 +132,12 @@ class AsyncCache(Face):
     async def get_or_load(self, key: str | bytes, loader: Callable[..., Any], **options: Unpack[OptionArgs]) -> Any:
         """Return the fresh value of `key`, else what `loader` returns, sync or async, which is stored."""
         given = self._space.options.override(options)
-        return await self._load(key, loader, lambda: loader_of(loader, (key,)), given)
+        return await self._load(key, lambda: loader_of(loader, (key,)), given)
 
-    async def _load(
-        self, key: str | bytes, function: Callable[..., Any], loader: Callable[[], Loader], options: Options
-    ) -> Any:
+    async def _load(self, key: str | bytes, loader: Callable[[], Loader], options: Options) -> Any:
         value = self._space.hit(key, MISSING, max_age=options.max_age)
         if value is not MISSING:
             return value
-        _callable(function)
         return await self._read(key, loader(), options)
 
     async def _read(self, key: str | bytes, loader: Loader, options: Options) -> Any:
@@ -186,7 +182,6 @@ class AsyncCache(Face):
         return unpacked(answers, return_exceptions=return_exceptions)
 
     async def _read_many(self, keys: Keys, loader: BatchLoader, options: Options) -> dict[Any, Answer]:
-        _callable(loader.function)
         return await read_many(self._ports, self._space, keys, loader, options)
 
     async def _read_each(
@@ -280,8 +275,7 @@ class AsyncCache(Face):
     ) -> Warmed:
         """Fill what is not fresh of `keys`, several batches at once as tasks of this loop; see `Cache.warm`."""
         speed, options = pace(**settings)
-        _callable(loader)
-        return await self._warm(keys, many_of(self._space, loader, options), speed)
+        return await self._warm(keys, many_of(self._space, BatchLoader(loader), options), speed)
 
     async def _warm(self, keys: Iterable[Any], source: Source, speed: Pace) -> Warmed:
         return await warm(self._ports, self._space, keys, source, speed, tasks)
@@ -319,8 +313,3 @@ class AsyncCache(Face):
 
     def __repr__(self) -> str:
         return state.describe(self._space, "AsyncCache")
-
-
-def _callable(loader: Callable[..., Any]) -> None:
-    if not callable(loader):
-        raise ConfigError(f"loader: a callable, not {loader!r}")

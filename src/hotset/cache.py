@@ -8,14 +8,13 @@ from hotset.config.environment import from_environment
 from hotset.core import change, find, look, saved, state
 from hotset.core.alter import alter
 from hotset.core.compare import read, read_each, read_many, refresh
-from hotset.core.load import BatchLoader, is_async, loader_of
+from hotset.core.load import BatchLoader, loader_of
 from hotset.core.many import asked_for, several, unpacked
 from hotset.core.sources import many_of
 from hotset.core.space import open_space, settle
 from hotset.core.told import told
 from hotset.core.warm import pace, warm
 from hotset.entry.lookup import MISSING
-from hotset.errors import ConfigError
 from hotset.face import Face
 from hotset.options import Options
 from hotset.ports.abreast import threads
@@ -47,6 +46,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 C = TypeVar("C", bound=type)
+L = TypeVar("L", bound="Loader")
 
 
 @final
@@ -146,16 +146,13 @@ class Cache(Face):
         that ask at the time. What it raises is raised here, unwrapped, with a note that names the key.
         """
         given = self._space.options.override(options)
-        return self._load(key, loader, lambda: loader_of(loader, (key,)), given)  # type: ignore[no-any-return]
+        return self._load(key, lambda: loader_of(loader, (key,)), given)  # type: ignore[no-any-return]
 
-    def _load(
-        self, key: str | bytes, function: Callable[..., Any], loader: Callable[[], Loader], options: Options
-    ) -> Any:
+    def _load(self, key: str | bytes, loader: Callable[[], Loader], options: Options) -> Any:
         value = self._space.hit(key, MISSING, max_age=options.max_age)
         if value is not MISSING:
             return value
-        _sync(function)
-        return self._read(key, loader(), options)
+        return self._read(key, _sync(loader()), options)
 
     def _read(self, key: str | bytes, loader: Loader, options: Options) -> Any:
         value, error = run_sync(read(SYNC, self._space, key, loader, options))
@@ -207,8 +204,7 @@ class Cache(Face):
         return unpacked(answers, return_exceptions=return_exceptions)
 
     def _read_many(self, keys: Keys, loader: BatchLoader, options: Options) -> dict[Any, Answer]:
-        _sync(loader.function)
-        return run_sync(read_many(SYNC, self._space, keys, loader, options))
+        return run_sync(read_many(SYNC, self._space, keys, _sync(loader), options))
 
     def _read_each(
         self, keys: Keys, options: Options, how: Callable[[Any], tuple[Loader, Options]]
@@ -314,8 +310,7 @@ class Cache(Face):
         run goes on where one was broken off. Over a store one process warms at a time; who asks meanwhile returns.
         """
         speed, options = pace(**settings)
-        _sync(loader)
-        return self._warm(keys, many_of(self._space, loader, options), speed)
+        return self._warm(keys, many_of(self._space, _sync(BatchLoader(loader)), options), speed)
 
     def _warm(self, keys: Iterable[Any], source: Source, speed: Pace) -> Warmed:
         return run_sync(warm(SYNC, self._space, keys, source, speed, threads))
@@ -359,9 +354,8 @@ class Cache(Face):
         return state.describe(self._space, "Cache")
 
 
-def _sync(loader: Callable[..., Any]) -> None:
+def _sync(loader: L) -> L:
     """Refuse, before it is called, what the sync face cannot call."""
-    if not callable(loader):
-        raise ConfigError(f"loader: a callable, not {loader!r}")
-    if is_async(loader):
+    if loader.asynchronous:
         raise TypeError("the loader is async: await it through cache.aio, the async face of the same cache")
+    return loader

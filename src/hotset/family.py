@@ -115,7 +115,7 @@ class Family(Keys, Generic[T]):
         The loader is called with the family's arguments if it requires any, else with none.
         """
         key, (function, values), options = self._split(args, kwargs, "loader")
-        return self._face._load(key, function, lambda: self._loader(function, values), options)  # type: ignore[no-any-return]
+        return self._face._load(key, lambda: self._loader(function, values), options)  # type: ignore[no-any-return]
 
     def get_many(self, items: Iterable[Any]) -> dict[Any, T]:
         """Return the fresh values among `items`: single arguments, or tuples of several."""
@@ -183,7 +183,7 @@ class AsyncFamily(Keys, Generic[T]):
     async def get_or_load(self, *args: Any, **kwargs: Any) -> T:
         """Return the fresh value, else what the loader, the last argument, returns."""
         key, (function, values), options = self._split(args, kwargs, "loader")
-        return await self._face._load(key, function, lambda: self._loader(function, values), options)  # type: ignore[no-any-return]
+        return await self._face._load(key, lambda: self._loader(function, values), options)  # type: ignore[no-any-return]
 
     async def get_many(self, items: Iterable[Any]) -> dict[Any, T]:
         """Return the fresh values among `items`: single arguments, or tuples of several."""

@@ -40,7 +40,7 @@ def start(ports: Ports, wanted: Wanted) -> None:
         try:
             due = await still_due(ports, {flight: wanted})
             for standing in due.values():
-                await load(ports, wanted, flight, standing, around)
+                await load(wanted, flight, standing, around, ports)
         except BaseException as stopped:
             space.table.give_up(flight, stopped)
             raise

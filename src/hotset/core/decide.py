@@ -6,6 +6,7 @@ What a read does at each age of what it finds is `decide`, and only that; `docs/
 from __future__ import annotations
 
 from enum import Enum
+from functools import lru_cache
 from math import log
 from typing import TYPE_CHECKING, Any, Final
 
@@ -103,9 +104,13 @@ def spans(options: Options, life: float, *, chance: float, cost: float = 0.0) ->
         life *= 1.0 - options.jitter * chance
     ahead, windows = options.refresh_ahead, options.stale_while_revalidate or options.stale_if_error
     if not (ahead or windows):
-        return Spans(life)
+        return plain(life)
     early = _DELTAS * cost if isinstance(ahead, str) else (1.0 - ahead) * life if ahead else 0.0
     return Spans(life, options.stale_while_revalidate or 0.0, fallback(options), min(early, life))
+
+
+plain = lru_cache(256)(Spans)
+"""Returns the spans of what is only fresh: most entries of a cache have one and the same life."""
 
 
 def drawn() -> float:

@@ -5,6 +5,7 @@ A load keeps its flight and its lease until it ends, whoever has given up waitin
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from hotset.clock import monotonic
@@ -22,7 +23,7 @@ from hotset.options import XFETCH
 
 if TYPE_CHECKING:
     from hotset.core.far import Standing
-    from hotset.core.lease import Lease
+    from hotset.core.land import Made
     from hotset.core.load import Load, Loader
     from hotset.core.space import Space
     from hotset.engine.flight import Flight, Join
@@ -69,6 +70,8 @@ class Wanted:
 
     def patience(self) -> float | None:
         """Return for how many seconds it waits at the most from now on, None without a limit."""
+        if not self._since:
+            return None
         limit = patience(self.step, self.options)
         return None if limit is None else self._since + limit - monotonic()
 
@@ -118,10 +121,7 @@ async def fly(ports: Ports, wanted: Wanted, claim: Lead | Join, standing: Standi
     flight, patience = claim.flight, wanted.patience()
     space = wanted.space
     if isinstance(claim, Lead):
-
-        async def job(ports: Ports) -> None:
-            await load(ports, wanted, flight, standing, around)
-
+        job = partial(load, wanted, flight, standing, around)
         asynchronous = wanted.loader.asynchronous
         await ports.lead(flight.work, job, space.pool, asynchronous=asynchronous, patience=patience)
         if not isinstance(flight.error, Busy):
@@ -149,7 +149,7 @@ class LeftOut(NotFound):
     """
 
 
-async def load(ports: Ports, wanted: Wanted, flight: Flight, standing: Standing | None, around: Around) -> None:
+async def load(wanted: Wanted, flight: Flight, standing: Standing | None, around: Around, ports: Ports) -> None:
     """Take the lease, run the loader and settle the flight, whatever happens."""
     space, key, loader = wanted.space, wanted.key, wanted.loader
     lease = None
@@ -166,7 +166,12 @@ async def load(ports: Ports, wanted: Wanted, flight: Flight, standing: Standing 
             if lease is not None:
                 lease.forsake()
             return
-        await _land(ports, wanted, flight, lease, at_hand, (value, error))
+        landing = Landing(space, lease, wanted.options)
+        made = _made(landing, wanted, flight, at_hand, (value, error))
+        if lease is None:
+            settle_here(space, made)
+        else:
+            await settle(ports, landing, [made])
     except BaseException as stopped:
         space.table.give_up(flight, stopped)
         if lease is not None:
@@ -174,26 +179,18 @@ async def load(ports: Ports, wanted: Wanted, flight: Flight, standing: Standing 
         raise
 
 
-async def _land(
-    ports: Ports, wanted: Wanted, flight: Flight, lease: Lease | None, at_hand: Load, outcome: Outcome
-) -> None:
-    """Settle the flight with what came of its load."""
+def _made(landing: Landing, wanted: Wanted, flight: Flight, at_hand: Load, outcome: Outcome) -> Made:
+    """Return what the flight is settled with, after what came of its load."""
     (value, error), tags_of = outcome, wanted.loader.tags_of
-    made: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
     if error is None and tags_of is not None:
         try:
-            made = tags_of(value)
+            tags = tags_of(value)
         except Exception as failed:  # noqa: BLE001  a value without what its tags name is a load that failed
             error = failed
-    landing = Landing(wanted.space, lease, wanted.options)
-    if error is None:
-        result = value_made(landing, flight, wanted.key, at_hand, value, made)
-    else:
-        result = error_made(landing, flight, wanted.key, error)
-    if lease is None:
-        settle_here(wanted.space, result)
-    else:
-        await settle(ports, landing, [result])
+    if error is not None:
+        return error_made(landing, flight, wanted.key, error)
+    return value_made(landing, flight, wanted.key, at_hand, value, tags)
 
 
 def own_stale(near: Entry | None, standing: Standing | None) -> Entry | None:

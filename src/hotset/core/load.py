@@ -38,6 +38,8 @@ class Loader:
         asynchronous: bool = False,
         tags_of: TagsOf | None = None,
     ) -> None:
+        if not callable(function):
+            raise ConfigError(f"loader: a callable, not {function!r}")
         self.function = function
         self.arguments = arguments
         self.asynchronous = asynchronous

@@ -100,9 +100,9 @@ class Each:
         return fates, first
 
 
-def many_of(space: Space, loader: Callable[..., Any], options: Mapping[str, object]) -> Many:
+def many_of(space: Space, loader: BatchLoader, options: Mapping[str, object]) -> Many:
     """Return a caller's own loader of many, for plain keys."""
-    return Many(called(loader), space.options.override(options), BatchLoader(loader), plain_keys)
+    return Many(called(loader.function), space.options.override(options), loader, plain_keys)
 
 
 def plain_keys(items: list[Any]) -> Keys:

@@ -28,22 +28,21 @@ version, a source that may have lagged until just now."""
 class Work:
     """One run of a loader, for one key or for a batch."""
 
-    __slots__ = ("began", "cancel", "flights", "loop", "runs_here", "waits_for", "wanted")
+    wanted = 1
+    """Callers that still want it; the table's lock guards it."""
+    cancel: Callable[[], object] | None = None
+    """Stops it, if it can be stopped; called when nobody wants it any more."""
+    runs_here: Callable[[], bool] | None = None
+    """Tells whether the caller is the thread or the task that runs the loader; None while none does."""
+    loop: object = None
+    """The event loop that it needs to go on; None when it only needs its own thread."""
+    waits_for: tuple[Work, ...] = ()
+    """What its loader waits for now, from inside: the edges along which a deadlock is found."""
 
     def __init__(self, began: float) -> None:
         self.began = began
         """When it began, by the engine's clock."""
         self.flights: list[Flight] = []
-        self.wanted = 1
-        """Callers that still want it; the table's lock guards it."""
-        self.cancel: Callable[[], object] | None = None
-        """Stops it, if it can be stopped; called when nobody wants it any more."""
-        self.runs_here: Callable[[], bool] | None = None
-        """Tells whether the caller is the thread or the task that runs the loader; None while none does."""
-        self.loop: object = None
-        """The event loop that it needs to go on; None when it only needs its own thread."""
-        self.waits_for: list[Work] = []
-        """What its loader waits for now, from inside: the edges along which a deadlock is found."""
 
     def land(self) -> None:
         """Let go of the flights, all settled: a circle through them would keep their values until a collection."""
@@ -71,19 +70,12 @@ class Flight:
     stamp = -1
     value = None
 
-    __slots__ = (
-        "_lock",
-        "_wake",
-        "error",
-        "instant",
-        "name",
-        "result",
-        "settled",
-        "shareable",
-        "stale",
-        "table",
-        "work",
-    )
+    result: Any = None
+    error: BaseException | None = None
+    shareable = False
+    """Whether those who joined may take the result; if not they start over."""
+    settled = False
+    _wake: tuple[Callable[[], object], ...] = ()
 
     def __init__(self, table: Slots, name: Name, work: Work, instant: int, stale: Entry | None) -> None:
         self.table = table
@@ -92,13 +84,7 @@ class Flight:
         self.instant = instant
         """The namespace's count when it took the slot, before the load began."""
         self.stale = stale
-        self.result: Any = None
-        self.error: BaseException | None = None
-        self.shareable = False
-        """Whether those who joined may take the result; if not they start over."""
-        self.settled = False
         self._lock = threading.Lock()
-        self._wake: list[Callable[[], object]] = []
 
     def __repr__(self) -> str:
         return f"<Flight of {self.name!r}, {'settled' if self.settled else f'{self.work.wanted} waiting'}>"
@@ -114,7 +100,7 @@ class Flight:
         """Have `wake` called once it is settled: at once if it is already."""
         with self._lock:
             if not self.settled:
-                self._wake.append(wake)
+                self._wake = (*self._wake, wake)
                 return
         wake()
 
@@ -128,7 +114,7 @@ class Flight:
             if self.settled:
                 return
             self.result, self.error, self.shareable, self.settled = result, error, shareable, True
-            waiting, self._wake = self._wake, []
+            waiting, self._wake = self._wake, ()
         for wake in waiting:
             wake()
 
@@ -138,8 +124,6 @@ class Past(Flight):
 
     `stale` is what its caller may fall back on, if anything.
     """
-
-    __slots__ = ("spoilt",)
 
     def __init__(self, table: Slots, name: Name, work: Work, stale: Entry | None = None) -> None:
         super().__init__(table, name, work, 0, stale)

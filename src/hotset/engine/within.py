@@ -178,7 +178,7 @@ class Around:
     @property
     def snapshot(self) -> bool:
         """Whether one of them reads on a snapshot."""
-        return any(each.snapshot for each in self._open)
+        return bool(self._open) and any(each.snapshot for each in self._open)
 
     def spoilt(self) -> bool:
         """Tell whether the load may have seen what is not committed, or is older than it is.

@@ -97,14 +97,14 @@ def begin_wait(mine: Work | None, other: Work, *, blocked_loop: object = None) -
                 "await the call on cache.aio instead"
             )
         if mine is not None:
-            mine.waits_for.append(other)
+            mine.waits_for = (*mine.waits_for, other)
 
 
 def end_wait(mine: Work | None, other: Work) -> None:
     """The wait is over."""
     if mine is not None:
         with edges:
-            mine.waits_for.remove(other)
+            mine.waits_for = tuple(work for work in mine.waits_for if work is not other)
 
 
 def _names(work: Work | None) -> str:

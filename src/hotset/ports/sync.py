@@ -73,6 +73,10 @@ class SyncPorts:
     ) -> None:
         """Run the job here and now; or, where patience has a limit, in a worker, which goes on when it is over."""
         mine = inside()
+        if mine is None and patience is None:  # nobody waits for it but this caller, who is in no loader
+            await job(self)
+            work.land()
+            return
         begin_wait(mine, work)
         try:
             if patience is not None and (started := self._start(work, job, pool)) is not None:
