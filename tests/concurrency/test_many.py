@@ -72,6 +72,7 @@ class Callers:
         asyncio.run_coroutine_threadsafe(landed(), self.loop).result(PATIENCE)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
+        self.loop.run_until_complete(self.loop.shutdown_asyncgens())  # what was closed just now goes at the next turn
         self.loop.close()
         self._threads.shutdown()
 

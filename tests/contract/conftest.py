@@ -126,6 +126,7 @@ def readers() -> Iterator[Readers]:
         yield Readers(loop, threads)
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
+    loop.run_until_complete(loop.shutdown_asyncgens())  # a connection that was closed just now goes at the next turn
     loop.close()
 
 
